@@ -1,0 +1,2 @@
+export * from "./store_memory.ts";
+export * from "./store_sqlite.ts";

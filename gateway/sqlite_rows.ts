@@ -1,0 +1,128 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { RowState } from "@lakesync/core";
+import { rowFromJson, rowToJson } from "./row_json.ts";
+
+/** A row that is not yet in the table. */
+export interface DirtyRow {
+  /** The number of the row's table. */
+  readonly tbl: number;
+  /** The row's key. */
+  readonly rowId: string;
+  /** Its state; never changed in place. */
+  readonly state: RowState;
+  /** The seq of its last entry, or one above it within the same commit. */
+  readonly seq: number;
+}
+
+/** A generation is closed at so many rows … */
+const MAX_ROWS = 16_384;
+/** … or behind so many entries, which is also what a restart replays at the most (twice). */
+const MAX_ENTRIES = 65_536;
+/** The least that one commit folds while a generation is being folded. */
+const MIN_STEP = 256;
+
+/**
+ * The merged rows of a SQLite log. The log alone makes an append durable; rows are collected in
+ * memory and folded into their table in the order of its key, in small steps that ride on later
+ * commits. So each page of the table is written once for many rows, not once for each. What was not
+ * folded when a process ends is replayed from the log: `folded` in `meta` says from where.
+ */
+export class SqliteRows {
+  readonly #select: StatementSync;
+  readonly #upsert: StatementSync;
+  readonly #setFolded: StatementSync;
+  #active = new Map<string, DirtyRow>();
+  /** The closed generation, in key order, and how much of it is folded. */
+  #closed: { rows: Map<string, DirtyRow>; order: DirtyRow[]; done: number; through: number };
+  /** Where the active generation began. */
+  #activeFrom: number;
+
+  constructor(db: DatabaseSync, folded: number) {
+    this.#select = db.prepare("SELECT state FROM rows WHERE tbl = ? AND row_id = ?");
+    this.#upsert = db.prepare(
+      `INSERT INTO rows (tbl, row_id, alive, seq, state) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET alive = excluded.alive, seq = excluded.seq, state = excluded.state`,
+    );
+    this.#setFolded = db.prepare("UPDATE meta SET value = ? WHERE key = 'folded'");
+    this.#closed = { rows: new Map(), order: [], done: 0, through: folded };
+    this.#activeFrom = folded;
+  }
+
+  /** A row's state, or undefined. Not to be changed. */
+  get(tbl: number, rowId: string): RowState | undefined {
+    const key = rowKeyOf(tbl, rowId);
+    const dirty = this.#active.get(key) ?? this.#closed.rows.get(key);
+    if (dirty !== undefined) return dirty.state;
+    const row = this.#select.get(tbl, rowId) as { state: string } | undefined;
+    return row === undefined ? undefined : rowFromJson(row.state);
+  }
+
+  /** Takes over rows whose entries are committed, up to this seq. */
+  put(rows: Iterable<DirtyRow>, seq: number): void {
+    for (const row of rows) this.#active.set(rowKeyOf(row.tbl, row.rowId), row);
+    const full = this.#active.size >= MAX_ROWS || seq - this.#activeFrom >= MAX_ENTRIES;
+    if (full && this.#closed.done === this.#closed.order.length) this.#close(seq);
+  }
+
+  #close(seq: number): void {
+    const order = [...this.#active.values()].sort((a, b) =>
+      a.tbl - b.tbl || (a.rowId < b.rowId ? -1 : 1)
+    );
+    this.#closed = { rows: this.#active, order, done: 0, through: seq };
+    this.#active = new Map();
+    this.#activeFrom = seq;
+  }
+
+  /**
+   * Folds some rows within the caller's transaction.
+   *
+   * @param entries How many entries that transaction appends: the step keeps pace with them.
+   * @returns To be called once the transaction is committed.
+   */
+  foldStep(entries: number): () => void {
+    const closed = this.#closed;
+    if (closed.done === closed.order.length) return () => {};
+    // Twice the pace of the appends, so that a generation is folded before the next is full.
+    const end = Math.min(closed.order.length, closed.done + Math.max(MIN_STEP, 2 * entries));
+    this.#fold(closed.order.slice(closed.done, end));
+    if (end === closed.order.length) this.#setFolded.run(String(closed.through));
+    return () => {
+      closed.done = end;
+      if (end === closed.order.length) closed.rows = new Map();
+    };
+  }
+
+  /**
+   * Folds everything within the caller's transaction.
+   *
+   * @param seq The head.
+   * @returns To be called once the transaction is committed.
+   */
+  foldAll(seq: number): () => void {
+    this.#fold(this.#closed.order.slice(this.#closed.done));
+    this.#fold([...this.#active.values()]);
+    this.#setFolded.run(String(seq));
+    return () => {
+      this.#closed = { rows: new Map(), order: [], done: 0, through: seq };
+      this.#active = new Map();
+      this.#activeFrom = seq;
+    };
+  }
+
+  #fold(rows: readonly DirtyRow[]): void {
+    for (const { tbl, rowId, state, seq } of rows) {
+      const alive = state.life === undefined ? null : Number(state.life.alive);
+      this.#upsert.run(tbl, rowId, alive, seq, rowToJson(state));
+    }
+  }
+
+  /** The rows that are newer than the table, by key: for snapshots. */
+  dirty(): Map<string, DirtyRow> {
+    return new Map([...this.#closed.rows, ...this.#active]);
+  }
+}
+
+/** A text that names a row within one store. */
+export function rowKeyOf(tbl: number, rowId: string): string {
+  return `${tbl}\0${rowId}`;
+}

@@ -1,0 +1,122 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { unwrapOrThrow } from "@lakesync/core";
+import { appendRequest, insertTodo, test, testLogStore, withTempDir } from "@lakesync/testing";
+import { DatabaseSync } from "node:sqlite";
+import { openSqliteLogStore } from "./store_sqlite.ts";
+
+testLogStore({
+  name: "sqlite",
+  durable: true,
+  open: async ({ directory, clock }) =>
+    unwrapOrThrow(await openSqliteLogStore({ path: `${directory}/log.db`, clock })),
+});
+
+test("openSqliteLogStore() refuses a foreign or damaged file and leaves it untouched", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const good = unwrapOrThrow(await openSqliteLogStore({ path }));
+    unwrapOrThrow(await good.append(appendRequest(
+      Array.from({ length: 2_000 }, (_, i) => insertTodo(`r${i}`, i + 1)),
+    )));
+    await good.close();
+    const bytes = await readFile(path);
+    const foreign = new DatabaseSync(`${directory}/foreign.db`);
+    foreign.exec("CREATE TABLE accounts (id INTEGER)");
+    foreign.close();
+    const zeroed = Uint8Array.from(bytes);
+    zeroed.fill(0, 8192, 5 * 8192);
+    const otherLayout = Uint8Array.from(bytes);
+    otherLayout[63] = 99;
+    const files: [name: string, contents: Uint8Array, reason: string][] = [
+      ["text", new TextEncoder().encode("shopping list\n".repeat(50)), "not a SQLite file"],
+      ["short", bytes.subarray(0, 40), "not a SQLite file"],
+      ["foreign", await readFile(`${directory}/foreign.db`), "other program's"],
+      ["truncated", bytes.subarray(0, bytes.length - 3 * 8192), "damaged"],
+      ["zeroed", zeroed, "damaged"],
+      ["layout", otherLayout, "its layout is 99"],
+    ];
+    for (const [name, contents, reason] of files) {
+      const copy = `${directory}/${name}.log`;
+      await writeFile(copy, contents);
+      const opened = await openSqliteLogStore({ path: copy });
+      assert(!opened.ok, name);
+      assertEquals(opened.error.code, "CORRUPT", name);
+      assertStringIncludes(opened.error.message, reason);
+      assertEquals(new Uint8Array(await readFile(copy)), new Uint8Array(contents), name);
+    }
+  }));
+
+test("openSqliteLogStore() notices an entry that was changed behind its back", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    unwrapOrThrow(await store.append(appendRequest([insertTodo("a", 1), insertTodo("b", 2)])));
+    await store.close();
+    const db = new DatabaseSync(path);
+    db.exec("UPDATE meta SET value = '0' WHERE key = 'folded'; DELETE FROM log WHERE seq = 1");
+    db.close();
+    const opened = await openSqliteLogStore({ path });
+    assertEquals(opened.ok || opened.error.code, "CORRUPT");
+  }));
+
+test("openSqliteLogStore() refuses a log that is open already", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    const second = await openSqliteLogStore({ path });
+    assertEquals(second.ok || second.error.code, "CONFLICT");
+    await store.close();
+    await unwrapOrThrow(await openSqliteLogStore({ path })).close();
+  }));
+
+test("a full disk is an error to each append, and nothing is half-written", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path, maxPages: 64 }));
+    let accepted = 0;
+    let failed: string | undefined;
+    for (let i = 0; i < 100 && failed === undefined; i++) {
+      const deltas = Array.from({ length: 100 }, (_, n) => insertTodo(`r${i}-${n}`, 1 + i * 100 + n));
+      const outcome = await store.append(appendRequest(deltas, { oneTransaction: true }));
+      if (outcome.ok) accepted += 100;
+      else failed = outcome.error.code;
+    }
+    assertEquals(failed, "STORAGE_ERROR");
+    assert(accepted > 0);
+    assertEquals(unwrapOrThrow(await store.head()).seq, accepted);
+    assertEquals(unwrapOrThrow(await store.read(0, { limit: 100_000 })).length, accepted);
+    await store.close();
+
+    const again = unwrapOrThrow(await openSqliteLogStore({ path }));
+    assertEquals(unwrapOrThrow(await again.head()).seq, accepted);
+    assertEquals(unwrapOrThrow(await again.stats()).rows.get("todos"), accepted);
+    const next = unwrapOrThrow(await again.append(appendRequest([insertTodo("after", 1_000_000)])));
+    assertEquals(next.first, accepted + 1);
+    await again.close();
+  }));
+
+test("rows survive many generations of folding and a process that never closed its store", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    const total = 45_000;
+    for (let i = 0; i < total; i += 1_000) {
+      const deltas = Array.from({ length: 1_000 }, (_, n) => insertTodo(`r${(i + n) * 7919 % total}`, i + n + 1));
+      unwrapOrThrow(await store.append(appendRequest(deltas)));
+    }
+    // A copy of the files as they are is what a killed process leaves.
+    for (const suffix of ["", "-wal"]) {
+      await writeFile(`${directory}/copy.db${suffix}`, await readFile(`${path}${suffix}`));
+    }
+    const copy = unwrapOrThrow(await openSqliteLogStore({ path: `${directory}/copy.db` }));
+    for (const opened of [store, copy]) {
+      const snapshot = unwrapOrThrow(await opened.snapshot());
+      let rows = 0;
+      for await (const chunk of snapshot.rows()) rows += chunk.length;
+      await snapshot.close();
+      assertEquals(rows, total);
+      assertEquals(unwrapOrThrow(await opened.stats()).rows.get("todos"), total);
+      await opened.close();
+    }
+  }));
