@@ -1,4 +1,11 @@
-import { err, LakeSyncError, type LogPosition, type LogStore, ok, type Result } from "@lakesync/core";
+import {
+  err,
+  LakeSyncError,
+  type LogPosition,
+  type LogStore,
+  ok,
+  type Result,
+} from "@lakesync/core";
 
 /** Where a caller stands, and what it was allowed and asked to see when it got there. */
 export interface Cursor {

@@ -1,20 +1,15 @@
 import {
   type AppendPlan,
   type AppendView,
-  cloneRow,
   compareStamps,
   type Delta,
-  emptyRow,
-  type EntryEffect,
   type JsonValue,
-  mergeDelta,
   type NewEntry,
   type Rejection,
   type RejectionCode,
-  type RowState,
-  type RowStatus,
   unpackHlc,
 } from "@lakesync/core";
+import { appendTransaction, WorkingRows } from "./working_rows.ts";
 
 /** A delta of a push after it was decoded, or why it was refused there. */
 export interface DecodedDelta {
@@ -87,7 +82,11 @@ export function planPush(
         duplicates++;
         continue;
       }
-      const fault = late ? DRIFTED : cause === undefined ? judge(item, view, rows, options) : undefined;
+      const fault = late
+        ? DRIFTED
+        : cause === undefined
+        ? judge(item, view, rows, options)
+        : undefined;
       if (fault !== undefined) {
         cause ??= fault;
         if (fault.code === "CLOCK_DRIFT") drifted = true;
@@ -112,7 +111,8 @@ export function planPush(
 
 const DRIFTED: Fault = {
   code: "CLOCK_DRIFT",
-  message: "It follows a delta that is too far ahead: correct the clock by serverHlc and send it again",
+  message:
+    "It follows a delta that is too far ahead: correct the clock by serverHlc and send it again",
 };
 
 const TX_REJECTED: Fault = {
@@ -124,7 +124,7 @@ const TX_REJECTED: Fault = {
 function transactionEnd(deltas: readonly DecodedDelta[], start: number): number {
   const tx = deltas[start]!.tx;
   let end = start + 1;
-  if (tx !== undefined) while (end < deltas.length && deltas[end]!.tx === tx) end++;
+  if (tx !== undefined) { while (end < deltas.length && deltas[end]!.tx === tx) end++; }
   return end;
 }
 
@@ -154,89 +154,6 @@ function judge(
     };
   }
   return undefined;
-}
-
-function appendTransaction(deltas: readonly Delta[], rows: WorkingRows, entries: NewEntry[]): void {
-  const touched = new Map<string, { before: RowStatus; state: RowState; last: number }>();
-  const effects: { life: boolean; columns: readonly string[]; row: string }[] = [];
-  deltas.forEach((delta, i) => {
-    const row = rowKey(delta.table, delta.rowId);
-    let touch = touched.get(row);
-    if (touch === undefined) {
-      const before = rowStatus(rows.get(delta.table, delta.rowId));
-      touch = { before, state: rows.edit(delta.table, delta.rowId), last: i };
-      touched.set(row, touch);
-    }
-    touch.last = i;
-    effects.push({ ...mergeDelta(touch.state, delta), row });
-  });
-  deltas.forEach((delta, i) => {
-    const { life, columns, row } = effects[i]!;
-    const { before, state, last } = touched.get(row)!;
-    const after = rowStatus(state);
-    const enters = last === i && after === "alive" && (before === "dead" || before === "lifeless");
-    const effect: EntryEffect = {
-      before,
-      after,
-      last: last === i,
-      life,
-      columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
-      // A copy: later transactions of this push go on changing the working state.
-      state: enters ? cloneRow(state) : undefined,
-    };
-    entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
-  });
-}
-
-/**
- * What a row is.
- *
- * @param state Its state, or undefined where nothing of it was seen.
- * @returns Its status.
- */
-export function rowStatus(state: RowState | undefined): RowStatus {
-  if (state === undefined) return "none";
-  if (state.life === undefined) return "lifeless";
-  return state.life.alive ? "alive" : "dead";
-}
-
-/**
- * A text that names a row.
- *
- * @param table Its table, an identifier.
- * @param rowId Its key.
- * @returns The text; different rows have different ones, because no identifier has a NUL.
- */
-export function rowKey(table: string, rowId: string): string {
-  return `${table}\0${rowId}`;
-}
-
-/** The rows as they are after what was planned so far. */
-class WorkingRows {
-  readonly #view: AppendView;
-  readonly #edited = new Map<string, { table: string; rowId: string; state: RowState }>();
-
-  constructor(view: AppendView) {
-    this.#view = view;
-  }
-
-  get(table: string, rowId: string): RowState | undefined {
-    return this.#edited.get(rowKey(table, rowId))?.state ?? this.#view.row(table, rowId);
-  }
-
-  edit(table: string, rowId: string): RowState {
-    const key = rowKey(table, rowId);
-    const edited = this.#edited.get(key);
-    if (edited !== undefined) return edited.state;
-    const stored = this.#view.row(table, rowId);
-    const state = stored === undefined ? emptyRow() : cloneRow(stored);
-    this.#edited.set(key, { table, rowId, state });
-    return state;
-  }
-
-  changed(): { table: string; rowId: string; state: RowState }[] {
-    return [...this.#edited.values()];
-  }
 }
 
 /**

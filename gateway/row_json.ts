@@ -38,8 +38,9 @@ export function rowToJson(state: RowState): string {
 export function rowFromJson(text: string): RowState {
   const [alive, hlc, clientId, columns] = JSON.parse(text) as StoredRow;
   return {
-    life: alive === null || hlc === null || clientId === null ? undefined : { alive, hlc, clientId },
+    life: alive === null || hlc === null || clientId === null
+      ? undefined
+      : { alive, hlc, clientId },
     columns: new Map(Object.entries(columns)),
   };
 }
-

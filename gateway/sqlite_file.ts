@@ -105,7 +105,9 @@ function checkHeader(path: string): void {
   if (size < HEADER_BYTES || magic !== "SQLite format 3") {
     throw refusal(path, "it is not a SQLite file");
   }
-  if (view.getUint32(68) !== APPLICATION_ID) throw refusal(path, "it is some other program's database");
+  if (view.getUint32(68) !== APPLICATION_ID) {
+    throw refusal(path, "it is some other program's database");
+  }
   const layout = view.getUint32(60);
   if (layout !== LAYOUT) {
     throw refusal(path, `its layout is ${layout} and this version knows ${LAYOUT}`);
@@ -119,7 +121,9 @@ function checkPages(path: string): void {
   try {
     const db = new DatabaseSync(path, { readOnly: true });
     try {
-      const row = db.prepare(full ? "PRAGMA quick_check(1)" : "SELECT 'ok' AS quick_check FROM meta")
+      const row = db.prepare(
+        full ? "PRAGMA quick_check(1)" : "SELECT 'ok' AS quick_check FROM meta",
+      )
         .get() as { quick_check: string } | undefined;
       fault = row?.quick_check ?? "it is empty";
     } finally {

@@ -23,8 +23,8 @@ import {
   toLakeSyncError,
 } from "@lakesync/core";
 import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
-import { rowKey } from "./plan_push.ts";
 import { greatestStamp } from "./row_stamp.ts";
+import { rowKey } from "./working_rows.ts";
 
 /** Options of {@linkcode memoryLogStore}. */
 export interface MemoryLogStoreOptions {
@@ -102,7 +102,9 @@ class MemoryLogStore implements LogStore {
 
   #guard<T>(body: () => T): Promise<Result<T>> {
     if (this.#closed) {
-      return Promise.resolve(err(new LakeSyncError("CLOSED", "The log store is closed: open it again")));
+      return Promise.resolve(
+        err(new LakeSyncError("CLOSED", "The log store is closed: open it again")),
+      );
     }
     try {
       return Promise.resolve(ok(body()));

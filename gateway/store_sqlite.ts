@@ -367,7 +367,9 @@ class SqliteLogStore implements LogStore {
     staged.at = Math.max(staged.at, now);
     const changed = new Set<number>();
     for (const { delta, effect, txEnd } of plan.entries) {
-      const client = delta.clientId === request.clientId ? pusher : this.#client(delta.clientId, staged);
+      const client = delta.clientId === request.clientId
+        ? pusher
+        : this.#client(delta.clientId, staged);
       if (client.greatest === undefined || compareHlc(delta.hlc, client.greatest) > 0) {
         client.greatest = delta.hlc;
       }
@@ -555,10 +557,10 @@ class SqliteLogStore implements LogStore {
 
   #trimStep(last: number): void {
     const through = Math.min(last, this.#trimmed.seq + TRIM_STEP);
-    const { seq, hash } = this.#statements.lastTxEnd.get(through) as
-      | { seq: number; hash: number }
-      // A transaction longer than a step goes whole.
-      ?? this.#statements.nextTxEnd.get(through) as { seq: number; hash: number };
+    const { seq, hash } =
+      this.#statements.lastTxEnd.get(through) as { seq: number; hash: number } ??
+        // A transaction longer than a step goes whole.
+        this.#statements.nextTxEnd.get(through) as { seq: number; hash: number };
     this.#commit(() => {
       this.#statements.keepLastPushes.run(seq);
       this.#statements.deleteLog.run(seq);

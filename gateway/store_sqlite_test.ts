@@ -16,9 +16,11 @@ test("openSqliteLogStore() refuses a foreign or damaged file and leaves it untou
   withTempDir(async (directory) => {
     const path = `${directory}/log.db`;
     const good = unwrapOrThrow(await openSqliteLogStore({ path }));
-    unwrapOrThrow(await good.append(appendRequest(
-      Array.from({ length: 2_000 }, (_, i) => insertTodo(`r${i}`, i + 1)),
-    )));
+    unwrapOrThrow(
+      await good.append(appendRequest(
+        Array.from({ length: 2_000 }, (_, i) => insertTodo(`r${i}`, i + 1)),
+      )),
+    );
     await good.close();
     const bytes = await readFile(path);
     const foreign = new DatabaseSync(`${directory}/foreign.db`);
@@ -77,7 +79,10 @@ test("a full disk is an error to each append, and nothing is half-written", () =
     let accepted = 0;
     let failed: string | undefined;
     for (let i = 0; i < 100 && failed === undefined; i++) {
-      const deltas = Array.from({ length: 100 }, (_, n) => insertTodo(`r${i}-${n}`, 1 + i * 100 + n));
+      const deltas = Array.from(
+        { length: 100 },
+        (_, n) => insertTodo(`r${i}-${n}`, 1 + i * 100 + n),
+      );
       const outcome = await store.append(appendRequest(deltas, { oneTransaction: true }));
       if (outcome.ok) accepted += 100;
       else failed = outcome.error.code;
@@ -102,7 +107,10 @@ test("rows survive many generations of folding and a process that never closed i
     const store = unwrapOrThrow(await openSqliteLogStore({ path }));
     const total = 45_000;
     for (let i = 0; i < total; i += 1_000) {
-      const deltas = Array.from({ length: 1_000 }, (_, n) => insertTodo(`r${(i + n) * 7919 % total}`, i + n + 1));
+      const deltas = Array.from(
+        { length: 1_000 },
+        (_, n) => insertTodo(`r${(i + n) * 7919 % total}`, i + n + 1),
+      );
       unwrapOrThrow(await store.append(appendRequest(deltas)));
     }
     // A copy of the files as they are is what a killed process leaves.

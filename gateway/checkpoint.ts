@@ -1,0 +1,53 @@
+import {
+  type CheckpointEnd,
+  type CheckpointHeader,
+  encodeRow,
+  isVisible,
+  type LogSnapshot,
+} from "@lakesync/core";
+
+/** What a checkpoint is made of. */
+export interface CheckpointOptions {
+  /** Where pulls go on. */
+  readonly cursor: string;
+  /** The tables that it covers: those that the caller asked for, or all. */
+  readonly tables: readonly string[];
+  /** Ends the stream early; then it has no `end` line. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The lines of a checkpoint (PROTOCOL, section 6), some hundred at a time: so much is in memory, not
+ * more. Closes the snapshot in the end, also where the stream is not read to its end.
+ *
+ * @param snapshot The rows.
+ * @param options What it covers.
+ * @returns Texts of whole lines.
+ */
+export async function* checkpointLines(
+  snapshot: LogSnapshot,
+  options: CheckpointOptions,
+): AsyncGenerator<string> {
+  const { cursor, tables, signal } = options;
+  try {
+    const header: CheckpointHeader = {
+      checkpoint: { seq: snapshot.position.seq, cursor, tables },
+    };
+    yield `${JSON.stringify(header)}\n`;
+    let count = 0;
+    for await (const chunk of snapshot.rows(tables)) {
+      if (signal.aborted) throw signal.reason;
+      let lines = "";
+      for (const row of chunk) {
+        if (!isVisible(row.state)) continue;
+        lines += `${JSON.stringify(encodeRow(row))}\n`;
+        count++;
+      }
+      if (lines !== "") yield lines;
+    }
+    const end: CheckpointEnd = { end: { rows: count } };
+    yield `${JSON.stringify(end)}\n`;
+  } finally {
+    await snapshot.close();
+  }
+}

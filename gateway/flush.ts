@@ -1,0 +1,299 @@
+import {
+  type Delta,
+  type Destination,
+  err,
+  type FlushBatch,
+  type FlushEntry,
+  type FlushTable,
+  LakeSyncError,
+  type Logger,
+  type LogStore,
+  ok,
+  type Random,
+  type Result,
+  type TableSchema,
+  type Watermark,
+} from "@lakesync/core";
+
+/** What a flush did. */
+export interface FlushReport {
+  /** Every destination has everything up to this seq. */
+  readonly flushedSeq: number;
+  /** How many deltas were committed, summed over destinations. */
+  readonly deltas: number;
+  /** How many objects were written. */
+  readonly objects: number;
+}
+
+/** What a flusher works on. */
+export interface FlusherOptions {
+  /** The log. */
+  readonly store: LogStore;
+  /** Where it goes. */
+  readonly destinations: readonly Destination[];
+  /** The tables of today. */
+  readonly tables: () => readonly TableSchema[];
+  /** For the lease's holder. */
+  readonly random: Random;
+  /** For what went wrong. */
+  readonly logger: Logger;
+}
+
+/** What the store remembers of a destination: a hint for where to begin, never the truth. */
+interface Progress {
+  /** Everything up to here is in the destination. */
+  readonly flushedSeq: number;
+  /** The tables that it has. */
+  readonly tables: readonly string[];
+}
+
+/** How much of the log one batch covers at the most. */
+const BATCH_SEQS = 1_000_000;
+const READ_ENTRIES = 2_000;
+const LEASE = "flush";
+const LEASE_MS = 60_000;
+/** How often a batch is planned anew because its destination had moved. */
+const ATTEMPTS = 5;
+
+/**
+ * Takes the log to the destinations (PROTOCOL, section 7). The truth about how far a table is stands
+ * in the destination, in the same commit as its data; this only plans what goes on top of it.
+ */
+export class Flusher {
+  readonly #options: FlusherOptions;
+  readonly #holder: string;
+  #running: Promise<Result<FlushReport>> | undefined;
+
+  constructor(options: FlusherOptions) {
+    this.#options = options;
+    this.#holder = options.random.uuid();
+  }
+
+  /**
+   * Flushes up to the present head. One that runs is joined.
+   *
+   * @param options Its signal.
+   * @returns What it did; `NOT_FOUND` without destinations, `CONFLICT` while another instance
+   * flushes, or the first destination's failure: what the others committed stays committed.
+   */
+  flush(options: { signal?: AbortSignal } = {}): Promise<Result<FlushReport>> {
+    this.#running ??= this.#flush(options.signal).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Every destination has everything up to this seq, as far as the store knows. */
+  async flushedSeq(): Promise<Result<number>> {
+    let least = Infinity;
+    for (const destination of this.#options.destinations) {
+      const progress = await this.#progress(destination);
+      if (!progress.ok) return progress;
+      least = Math.min(least, progress.value.flushedSeq);
+    }
+    return ok(least === Infinity ? 0 : least);
+  }
+
+  async #flush(signal: AbortSignal | undefined): Promise<Result<FlushReport>> {
+    const { store, destinations, logger } = this.#options;
+    if (destinations.length === 0) {
+      return err(
+        new LakeSyncError("NOT_FOUND", "There is nowhere to flush to: configure a destination"),
+      );
+    }
+    const lease = await this.#renewLease();
+    if (!lease.ok) return lease;
+    try {
+      const head = await store.head();
+      if (!head.ok) return head;
+      let deltas = 0;
+      let objects = 0;
+      let failure: LakeSyncError | undefined;
+      for (const destination of destinations) {
+        const flushed = await this.#flushTo(destination, head.value.seq, signal);
+        if (flushed.ok) {
+          deltas += flushed.value.deltas;
+          objects += flushed.value.objects;
+        } else {
+          failure ??= flushed.error;
+          logger.log("error", "flush.failed", {
+            destination: destination.name,
+            code: flushed.error.code,
+            message: flushed.error.message,
+          });
+        }
+      }
+      if (failure !== undefined) return err(failure);
+      const flushedSeq = await this.flushedSeq();
+      return flushedSeq.ok ? ok({ flushedSeq: flushedSeq.value, deltas, objects }) : flushedSeq;
+    } finally {
+      await store.releaseLease(LEASE, { holder: this.#holder });
+    }
+  }
+
+  async #renewLease(): Promise<Result<void>> {
+    const options = { holder: this.#holder, ttlMs: LEASE_MS };
+    const lease = await this.#options.store.acquireLease(LEASE, options);
+    if (!lease.ok) return lease;
+    if (lease.value) return ok(undefined);
+    return err(
+      new LakeSyncError("CONFLICT", "Another instance is flushing: wait for it and try again"),
+    );
+  }
+
+  async #flushTo(
+    destination: Destination,
+    head: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Result<{ deltas: number; objects: number }>> {
+    let deltas = 0;
+    let objects = 0;
+    for (let attempt = 0; attempt < ATTEMPTS;) {
+      const lease = await this.#renewLease();
+      if (!lease.ok) return lease;
+      const planned = await this.#plan(destination, head, signal);
+      if (!planned.ok) return planned;
+      if (planned.value === undefined) return ok({ deltas, objects });
+      const { batch, done, tables } = planned.value;
+      const written = await destination.write(batch);
+      if (!written.ok) return written;
+      let moved = false;
+      const present = new Set(tables);
+      for (const [table, outcome] of written.value) {
+        if (outcome.status === "failed") return err(outcome.error);
+        if (outcome.status === "moved") moved = true;
+        if (outcome.status === "committed") {
+          present.add(table);
+          deltas += outcome.deltas;
+          objects += outcome.objects;
+        }
+      }
+      if (moved) {
+        attempt++;
+        continue;
+      }
+      const progress: Progress = { flushedSeq: batch.to.seq, tables: [...present] };
+      const stored = await this.#options.store.setValue(
+        progressKey(destination),
+        JSON.stringify(progress),
+      );
+      if (!stored.ok) return stored;
+      if (done) return ok({ deltas, objects });
+    }
+    return err(
+      new LakeSyncError(
+        "CONFLICT",
+        `Destination "${destination.name}" kept changing under ${ATTEMPTS} attempts: is another gateway flushing to it?`,
+      ),
+    );
+  }
+
+  /** The next batch for a destination, or undefined where it has everything. */
+  async #plan(
+    destination: Destination,
+    head: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Result<{ batch: FlushBatch; done: boolean; tables: readonly string[] } | undefined>> {
+    const { store } = this.#options;
+    const schemas = this.#options.tables();
+    const progress = await this.#progress(destination);
+    if (!progress.ok) return progress;
+    const marks = await destination.watermarks(schemas.map(({ table }) => table));
+    if (!marks.ok) return marks;
+    const tables = new Map<string, FlushTable>();
+    const starts = new Map<string, number>();
+    for (const schema of schemas) {
+      const from = marks.value.get(schema.table);
+      const start = startOf(schema.table, from, { epoch: store.epoch, progress: progress.value });
+      if (start > head) return err(aheadOfLog(destination, schema.table, from, head));
+      starts.set(schema.table, start);
+      tables.set(schema.table, { schema, from });
+    }
+    const first = Math.min(head, ...starts.values());
+    if (first >= head) return ok(undefined);
+    const to = await this.#batchEnd(first, head);
+    if (!to.ok) return to;
+    const batch: FlushBatch = {
+      id: `${store.epoch}-${first}-${to.value}`,
+      to: { epoch: store.epoch, seq: to.value },
+      tables,
+      entries: readEntries(store, { after: first, through: to.value, starts }),
+      ...(signal !== undefined && { signal }),
+    };
+    return ok({ batch, done: to.value === head, tables: [...marks.value.keys()] });
+  }
+
+  /** Where a batch that begins after `first` ends: between transactions. */
+  async #batchEnd(first: number, head: number): Promise<Result<number>> {
+    for (let end = first + BATCH_SEQS; end < head; end++) {
+      const read = await this.#options.store.read(end - 1, { limit: 1 });
+      if (!read.ok) return read;
+      if (read.value[0]?.txEnd === true) return ok(end);
+    }
+    return ok(head);
+  }
+
+  async #progress(destination: Destination): Promise<Result<Progress>> {
+    const stored = await this.#options.store.getValue(progressKey(destination));
+    if (!stored.ok) return stored;
+    return ok(
+      stored.value === undefined
+        ? { flushedSeq: 0, tables: [] }
+        : JSON.parse(stored.value) as Progress,
+    );
+  }
+}
+
+/** Where a table's entries begin: behind what its destination has. */
+function startOf(
+  table: string,
+  from: Watermark | undefined,
+  known: { epoch: string; progress: Progress },
+): number {
+  const { epoch, progress } = known;
+  // Of another epoch's data nothing is in this log.
+  if (from !== undefined && from.epoch !== epoch) return 0;
+  // A table that was there and is gone is written again from the start.
+  if (from === undefined) return progress.tables.includes(table) ? 0 : progress.flushedSeq;
+  // A table without news in a batch keeps its older watermark.
+  return Math.max(from.seq, progress.flushedSeq);
+}
+
+async function* readEntries(
+  store: LogStore,
+  range: { after: number; through: number; starts: ReadonlyMap<string, number> },
+): AsyncGenerator<readonly FlushEntry[]> {
+  for (let after = range.after; after < range.through;) {
+    const read = await store.read(after, { limit: READ_ENTRIES, through: range.through });
+    if (!read.ok) throw read.error;
+    const last = read.value.at(-1);
+    if (last === undefined) {
+      throw new LakeSyncError("CORRUPT", `The log ends at seq ${after}, before ${range.through}`);
+    }
+    const entries: FlushEntry[] = [];
+    for (const { seq, at, table, json } of read.value) {
+      if (seq > (range.starts.get(table) ?? Infinity)) {
+        entries.push({ seq, at, delta: JSON.parse(json) as Delta });
+      }
+    }
+    yield entries;
+    after = last.seq;
+  }
+}
+
+function progressKey(destination: Destination): string {
+  return `flush:${destination.name}`;
+}
+
+function aheadOfLog(
+  destination: Destination,
+  table: string,
+  from: Watermark | undefined,
+  head: number,
+): LakeSyncError {
+  return new LakeSyncError(
+    "CONFLICT",
+    `Table "${table}" of destination "${destination.name}" is at seq ${from?.seq} and the log only at ${head}: the log was restored from an older backup, give the gateway a new log or the destination a new location`,
+    { details: { table, watermark: from?.seq ?? null, head } },
+  );
+}

@@ -1,0 +1,164 @@
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import {
+  deltaIdText,
+  err,
+  LakeSyncError,
+  type LogStore,
+  ok,
+  parseDelta,
+  type PushAnswer,
+  type Result,
+  type TableIndex,
+} from "@lakesync/core";
+import { type Caller, checkClientId, subjectOf } from "./caller.ts";
+import type { GatewayLimits } from "./limits.ts";
+import { type DecodedDelta, planPush, type PushPlan, transactionOf } from "./plan_push.ts";
+
+/** A push whose form is right as a whole. */
+export interface DecodedPush {
+  /** Who pushes. */
+  readonly clientId: string;
+  /** Its deltas, each decoded or refused. */
+  readonly deltas: readonly DecodedDelta[];
+}
+
+/** What a push is decoded against. */
+export interface DecodePushContext {
+  /** Who sent it. */
+  readonly caller: Caller;
+  /** The gateway's tables. */
+  readonly tables: ReadonlyMap<string, TableIndex>;
+  /** The greatest version among them. */
+  readonly schemaVersion: number;
+  /** The limits. */
+  readonly limits: GatewayLimits;
+}
+
+/**
+ * Reads the body of a push.
+ *
+ * @param body Its parsed JSON.
+ * @param context What it is read against.
+ * @returns The push; `VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`, `CONFLICT` or `FORBIDDEN` where all of
+ * it is refused.
+ */
+export function decodePush(body: unknown, context: DecodePushContext): Result<DecodedPush> {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    return invalid("The body must be an object { clientId, deltas }");
+  }
+  const { clientId: givenId, deltas, schemaVersion } = body as { readonly [key: string]: unknown };
+  const clientId = checkClientId(context.caller, givenId);
+  if (!clientId.ok) return clientId;
+  if (!Array.isArray(deltas)) return invalid("deltas must be a list");
+  const { limits } = context;
+  if (deltas.length > limits.pushDeltas) {
+    return err(
+      new LakeSyncError(
+        "PAYLOAD_TOO_LARGE",
+        `The push has ${deltas.length} deltas: at most ${limits.pushDeltas} are taken at once, split it`,
+      ),
+    );
+  }
+  if (schemaVersion !== undefined) {
+    if (
+      typeof schemaVersion !== "number" || !Number.isSafeInteger(schemaVersion) || schemaVersion < 0
+    ) {
+      return invalid("schemaVersion must be a whole number");
+    }
+    if (schemaVersion > context.schemaVersion) {
+      return err(
+        new LakeSyncError(
+          "CONFLICT",
+          `The client's schema version ${schemaVersion} is above the gateway's ${context.schemaVersion}: put the new schema to the gateway first, then push again`,
+          { details: { schemaVersion: context.schemaVersion } },
+        ),
+      );
+    }
+  }
+  const subject = subjectOf(clientId.value);
+  const decoded: DecodedDelta[] = [];
+  for (const [index, value] of deltas.entries()) {
+    const item = decodeDelta(index, value, context);
+    if (item.delta !== undefined && subjectOf(item.delta.clientId) !== subject) {
+      return err(
+        new LakeSyncError(
+          "FORBIDDEN",
+          `deltas[${index}].clientId belongs to another subject: push only deltas of your own`,
+          { details: { index } },
+        ),
+      );
+    }
+    decoded.push(item);
+  }
+  return ok({ clientId: clientId.value, deltas: decoded });
+}
+
+function decodeDelta(index: number, value: unknown, context: DecodePushContext): DecodedDelta {
+  const { limits, tables } = context;
+  const sent = typeof value === "object" && value !== null && "deltaId" in value
+    ? value.deltaId
+    : undefined;
+  const deltaId = typeof sent === "string" ? sent.slice(0, 64) : "";
+  const refuse = (code: "SCHEMA_ERROR" | "BAD_DELTA_ID" | "TOO_LARGE", message: string) => ({
+    index,
+    deltaId,
+    tx: transactionOf(value),
+    delta: undefined,
+    fault: { code, message },
+  });
+  const parsed = parseDelta(value, tables);
+  if (parsed.delta === undefined) return refuse("SCHEMA_ERROR", parsed.fault);
+  const { delta } = parsed;
+  const idText = deltaIdText(delta);
+  // The text that is hashed is never longer than the delta: only a long one is worth measuring.
+  if (idText.length * 3 > limits.deltaBytes) {
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    if (bytes > limits.deltaBytes) {
+      return refuse("TOO_LARGE", `It has ${bytes} bytes: at most ${limits.deltaBytes} are taken`);
+    }
+  }
+  if (createHash("sha256").update(idText).digest("hex") !== delta.deltaId) {
+    return refuse("BAD_DELTA_ID", "deltaId is not the SHA-256 of the delta's canonical JSON");
+  }
+  const tx = delta.txId === undefined ? undefined : transactionOf(delta);
+  return { index, deltaId, tx, delta, fault: undefined };
+}
+
+/**
+ * Appends what of a push may be appended.
+ *
+ * @param store The log.
+ * @param push The decoded push.
+ * @param context The clock and the limits.
+ * @returns The answer (the caller adds the clock), and whether the log grew.
+ */
+export async function appendPush(
+  store: LogStore,
+  push: DecodedPush,
+  context: { wallMs: () => number; limits: GatewayLimits },
+): Promise<Result<{ answer: Omit<PushAnswer, "serverHlc">; grew: boolean }>> {
+  const deltas = push.deltas.flatMap(({ delta }) => delta === undefined ? [] : [delta]);
+  let plan: PushPlan | undefined;
+  const appended = await store.append({
+    clientId: push.clientId,
+    deltas,
+    rows: deltas,
+    plan(view) {
+      const now = Math.max(view.now, context.wallMs());
+      plan = planPush(push.deltas, view, { now, maxDriftMs: context.limits.maxDriftMs });
+      return plan;
+    },
+  });
+  if (!appended.ok) return appended;
+  const { accepted = 0, duplicates = 0, rejected = [] } = plan ?? {};
+  const { head, first } = appended.value;
+  return ok({
+    answer: { accepted, duplicates, rejected, seq: head.seq },
+    grew: first !== undefined,
+  });
+}
+
+function invalid(message: string): Result<never> {
+  return err(new LakeSyncError("VALIDATION_ERROR", message));
+}

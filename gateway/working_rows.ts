@@ -1,0 +1,106 @@
+import {
+  type AppendView,
+  cloneRow,
+  type Delta,
+  emptyRow,
+  type EntryEffect,
+  mergeDelta,
+  type NewEntry,
+  type RowState,
+  type RowStatus,
+  type RowWrite,
+} from "@lakesync/core";
+
+/** The rows as they are after what a plan has planned so far. */
+export class WorkingRows {
+  readonly #view: AppendView;
+  readonly #edited = new Map<string, RowWrite>();
+
+  constructor(view: AppendView) {
+    this.#view = view;
+  }
+
+  get(table: string, rowId: string): RowState | undefined {
+    return this.#edited.get(rowKey(table, rowId))?.state ?? this.#view.row(table, rowId);
+  }
+
+  edit(table: string, rowId: string): RowState {
+    const key = rowKey(table, rowId);
+    const edited = this.#edited.get(key);
+    if (edited !== undefined) return edited.state;
+    const stored = this.#view.row(table, rowId);
+    const state = stored === undefined ? emptyRow() : cloneRow(stored);
+    this.#edited.set(key, { table, rowId, state });
+    return state;
+  }
+
+  changed(): RowWrite[] {
+    return [...this.#edited.values()];
+  }
+}
+
+/**
+ * Plans a transaction: merges its deltas into the rows and adds its entries with what they did.
+ *
+ * @param deltas The transaction's deltas, in order.
+ * @param rows The rows as they are before it; changed.
+ * @param entries Where the entries go.
+ */
+export function appendTransaction(
+  deltas: readonly Delta[],
+  rows: WorkingRows,
+  entries: NewEntry[],
+): void {
+  const touched = new Map<string, { before: RowStatus; state: RowState; last: number }>();
+  const effects: { life: boolean; columns: readonly string[]; row: string }[] = [];
+  deltas.forEach((delta, i) => {
+    const row = rowKey(delta.table, delta.rowId);
+    let touch = touched.get(row);
+    if (touch === undefined) {
+      const before = rowStatus(rows.get(delta.table, delta.rowId));
+      touch = { before, state: rows.edit(delta.table, delta.rowId), last: i };
+      touched.set(row, touch);
+    }
+    touch.last = i;
+    effects.push({ ...mergeDelta(touch.state, delta), row });
+  });
+  deltas.forEach((delta, i) => {
+    const { life, columns, row } = effects[i]!;
+    const { before, state, last } = touched.get(row)!;
+    const after = rowStatus(state);
+    const enters = last === i && after === "alive" && (before === "dead" || before === "lifeless");
+    const effect: EntryEffect = {
+      before,
+      after,
+      last: last === i,
+      life,
+      columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
+      // A copy: later transactions of this push go on changing the working state.
+      state: enters ? cloneRow(state) : undefined,
+    };
+    entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
+  });
+}
+
+/**
+ * What a row is.
+ *
+ * @param state Its state, or undefined where nothing of it was seen.
+ * @returns Its status.
+ */
+export function rowStatus(state: RowState | undefined): RowStatus {
+  if (state === undefined) return "none";
+  if (state.life === undefined) return "lifeless";
+  return state.life.alive ? "alive" : "dead";
+}
+
+/**
+ * A text that names a row.
+ *
+ * @param table Its table, an identifier.
+ * @param rowId Its key.
+ * @returns The text; different rows have different ones, because no identifier has a NUL.
+ */
+export function rowKey(table: string, rowId: string): string {
+  return `${table}\0${rowId}`;
+}
