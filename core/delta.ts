@@ -131,13 +131,17 @@ export function extractChange(
   for (const { name } of schema.columns) {
     const is = after.get(name) ?? null;
     const was = before?.get(name) ?? null;
-    const changed = before === undefined ? is !== null : !sameValue(was, is);
-    if (changed) columns.push({ column: name, value: is });
+    if (!sameValue(was, is)) columns.push({ column: name, value: is });
   }
   if (before === undefined) return { op: "INSERT", columns };
   return columns.length === 0 ? undefined : { op: "UPDATE", columns };
 }
 
 function sameValue(a: JsonValue, b: JsonValue): boolean {
-  return a === b || canonicalJson(a) === canonicalJson(b);
+  if (a === b) return true;
+  return isContainer(a) && isContainer(b) && canonicalJson(a) === canonicalJson(b);
+}
+
+function isContainer(value: JsonValue): boolean {
+  return typeof value === "object" && value !== null;
 }

@@ -14,7 +14,9 @@ const json: fc.Arbitrary<JsonValue> = fc.jsonValue({ stringUnit: "binary" })
   .map((value) => JSON.parse(JSON.stringify(value)) as JsonValue);
 const text = fc.oneof(
   fc.string({ unit: "binary" }),
-  fc.string({ unit: fc.constantFrom("a", "\u{D7FF}", "\u{E000}", "\u{FF5E}", "\u{1F600}") }),
+  fc.string({
+    unit: fc.constantFrom("a", "\u{D7FF}", "\u{E000}", "\u{FF5E}", "\u{1F600}", "\u{1F601}"),
+  }),
 );
 
 /** RFC 8785 in its most naive form. */

@@ -36,6 +36,7 @@ const value = fc.constantFrom<JsonValue>(
   [1, { a: null }],
   { a: 1, b: 2 },
   { b: 2, a: 1 },
+  { a: 9 },
 );
 const columns = fc.uniqueArray(
   fc.record({ column: fc.constantFrom("x", "y", "__proto__"), value }),
@@ -204,7 +205,7 @@ test("mergeDelta() gives one state however often deltas are repeated", () => {
   );
 });
 
-test("mergeDelta() says what won: just that differs between the row before and after", () => {
+test("mergeDelta() says what won: exactly what differs between the row before and after", () => {
   fc.assert(
     fc.property(changes, change, (changes, change) => {
       const before = merged(changes);
@@ -306,7 +307,7 @@ test("a re-INSERT starts clean and an UPDATE that lost to a DELETE stays lost", 
   ]);
   assertEquals(state, {
     life: { alive: true, hlc: "4", clientId: "a" },
-    columns: new Map([["y", [4, "4", "a"]]]),
+    columns: new Map<string, Register>([["y", [4, "4", "a"]]]),
   });
 });
 
@@ -351,7 +352,7 @@ test("cloneRow() makes a state that changes alone", () => {
   });
   assertEquals(state, {
     life: { alive: true, hlc: "1", clientId: "a" },
-    columns: new Map([["x", [1, "1", "a"]]]),
+    columns: new Map<string, Register>([["x", [1, "1", "a"]]]),
   });
 });
 

@@ -5,7 +5,8 @@ const NOT_BASE64 = /[^A-Za-z0-9+/]/;
 // The letters that carry no stray bits before one and before two signs of padding.
 const LAST_BEFORE_1 = "AEIMQUYcgkosw048";
 const LAST_BEFORE_2 = "AQgw";
-const TIMESTAMP = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3})\d{3}Z$/;
+const TIMESTAMP =
+  /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/;
 const INTEGER_TEXT = /^-?[1-9][0-9]{0,18}$/;
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
@@ -62,12 +63,15 @@ function isIntegerForm(value: unknown): boolean {
 }
 
 function isTimestampForm(value: unknown): boolean {
-  if (typeof value !== "string") return false;
-  const millis = TIMESTAMP.exec(value)?.[1];
-  if (millis === undefined) return false;
-  // The round trip refuses the 30th of February and the 24th hour.
-  const time = Date.parse(`${millis}Z`);
-  return !Number.isNaN(time) && new Date(time).toISOString() === `${millis}Z`;
+  if (typeof value !== "string" || !TIMESTAMP.test(value)) return false;
+  const day = Number(value.slice(8, 10));
+  return day <= 28 || day <= daysInMonth(Number(value.slice(0, 4)), Number(value.slice(5, 7)));
+}
+
+// By arithmetic: Date costs nine times as much, and every delta comes by here.
+function daysInMonth(year: number, month: number): number {
+  if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;
+  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
 function isBase64Form(value: unknown): boolean {

@@ -205,6 +205,22 @@ for (const [type, { good, bad }] of Object.entries(FORMS) as [ColumnType, typeof
   });
 }
 
+test("valueFault() knows the days of every month as Date does", () => {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const years = [0, 1, 4, 99, 100, 400, 1582, 1900, 1999, 2000, 2023, 2024, 2100, 9996, 9999];
+  for (const year of years) {
+    for (let month = 0; month <= 13; month++) {
+      for (let day = 0; day <= 32; day++) {
+        const start = `${String(year).padStart(4, "0")}-${two(month)}-${two(day)}T00:00:00.000`;
+        const time = Date.parse(`${start}Z`);
+        const exists = !Number.isNaN(time) && new Date(time).toISOString() === `${start}Z`;
+        const fault = valueFault(column("timestamp"), `${start}000Z`);
+        assertEquals(fault === undefined, exists, start);
+      }
+    }
+  }
+});
+
 test("valueFault() never quotes the value", () => {
   for (const [type, { bad }] of Object.entries(FORMS) as [ColumnType, typeof FORMS.json][]) {
     const faults = new Set(bad.map((value) => valueFault(column(type), value)));

@@ -271,8 +271,8 @@ export type ParsedDelta =
 const OPS: ReadonlySet<unknown> = new Set<DeltaOp>(["INSERT", "UPDATE", "DELETE"]);
 
 /**
- * Reads a delta from outside and checks it against its table's schema; its `deltaId` is not
- * recomputed here.
+ * Reads a delta from outside and checks it against its table's schema; whether its `deltaId` is
+ * right, also in form, is seen when it is recomputed.
  *
  * @param value A parsed JSON value.
  * @param tables The schemas, indexed.
@@ -301,12 +301,10 @@ export function parseDelta(
   if (typeof table !== "string") return { fault: "table must be a string" };
   if (!isRowId(rowId)) return { fault: "rowId must be a well-formed string of 1 to 256 bytes" };
   if (!isClientId(clientId)) {
-    return { fault: "clientId must be a well-formed string of 1 to 256 bytes" };
+    return { fault: "clientId must be a well-formed string of 1 to 1,024 bytes" };
   }
   if (!isHlc(hlc)) return { fault: "hlc must be a decimal string from 1 to 2^64 - 1" };
-  if (typeof deltaId !== "string" || !/^[0-9a-f]{64}$/.test(deltaId)) {
-    return { fault: "deltaId must be 64 lower-case hex digits" };
-  }
+  if (typeof deltaId !== "string") return { fault: "deltaId must be a string" };
   if (txId !== undefined && !isRowId(txId)) {
     return { fault: "txId must be a well-formed string of 1 to 256 bytes" };
   }
@@ -375,11 +373,11 @@ export function parseDelta(
  * ```
  */
 export function isRowId(value: unknown): value is string {
-  return isShortText(value);
+  return isShortText(value, 256);
 }
 
 /**
- * Tells whether a value can be a clientId: a well-formed string of 1 to 256 bytes of UTF-8.
+ * Tells whether a value can be a clientId: a well-formed string of 1 to 1,024 bytes of UTF-8.
  *
  * @param value Anything.
  * @returns Whether it can.
@@ -394,15 +392,17 @@ export function isRowId(value: unknown): value is string {
  * ```
  */
 export function isClientId(value: unknown): value is string {
-  return isShortText(value);
+  // Percent-encoding makes up to 9 characters of one: this leaves room for a subject and a device.
+  return isShortText(value, 1024);
 }
 
 const encoder = new TextEncoder();
 
-function isShortText(value: unknown): value is string {
-  if (typeof value !== "string" || value.length === 0 || value.length > 256) return false;
+function isShortText(value: unknown, maxBytes: number): value is string {
+  if (typeof value !== "string" || value.length === 0 || value.length > maxBytes) return false;
   // A UTF-16 unit takes at most 3 bytes: only long texts need counting.
-  return value.isWellFormed() && (value.length <= 85 || encoder.encode(value).length <= 256);
+  const surelyFits = value.length * 3 <= maxBytes;
+  return value.isWellFormed() && (surelyFits || encoder.encode(value).length <= maxBytes);
 }
 
 function isRecord(value: unknown): value is { readonly [key: string]: unknown } {

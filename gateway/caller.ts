@@ -33,7 +33,7 @@ export function checkClientId(caller: Caller, clientId: unknown): Result<string>
     return err(
       new LakeSyncError(
         "VALIDATION_ERROR",
-        "clientId must be a well-formed string of 1 to 256 bytes: the percent-encoded subject, alone or followed by : and a device name",
+        "clientId must be a well-formed string of 1 to 1,024 bytes: the percent-encoded subject, alone or followed by : and a device name",
       ),
     );
   }

@@ -1,0 +1,54 @@
+/**
+ * `deno task serve`: a gateway on this machine. See SERVE_USAGE.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type LakeSyncError, systemClock } from "@lakesync/core";
+import { loadConfig } from "./config.ts";
+import { jsonLogger } from "./logger.ts";
+import { parseServeArgs, SERVE_USAGE } from "./serve_args.ts";
+import { startServer } from "./server.ts";
+
+const logger = jsonLogger({ clock: systemClock });
+
+async function main(): Promise<void> {
+  const args = parseServeArgs(process.argv.slice(2), process.env);
+  if (!args.ok) return fail(args.error, 2);
+  if (args.value === "help") {
+    process.stderr.write(`${SERVE_USAGE}\n`);
+    return;
+  }
+  const { config: path, ...options } = args.value;
+  const config = path === undefined ? undefined : await loadConfig(path);
+  if (config !== undefined && !config.ok) return fail(config.error, 2);
+  const { tables, flushEvery } = config?.value ?? {};
+  const server = await startServer({
+    ...options,
+    ...(tables !== undefined && { tables }),
+    ...(flushEvery !== undefined && { flushEvery }),
+    logger,
+  });
+  if (!server.ok) return fail(server.error, 1);
+  const { url, stop } = server.value;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      logger.log("info", "stopping", { signal });
+      stop().then(() => process.exit(0), (thrown) => fail(thrown as LakeSyncError, 1));
+    });
+  }
+  logger.log("warn", "unauthenticated", {
+    message:
+      "Without LAKESYNC_JWT_SECRET or LAKESYNC_JWKS_URL everyone on this machine is an admin",
+  });
+  process.stdout.write(
+    `${JSON.stringify({ event: "listening", url, gateways: options.gateways })}\n`,
+  );
+}
+
+function fail(error: LakeSyncError, code: number): void {
+  logger.log("error", "failed", { code: error.code, message: error.message });
+  process.exit(code);
+}
+
+await main();
