@@ -277,9 +277,17 @@ export interface PutOptions {
 
 /** Options of {@linkcode ObjectStore.get}. */
 export interface GetOptions {
-  /** First byte. @default {0} */
+  /**
+   * First byte.
+   *
+   * @default {0}
+   */
   readonly start?: number;
-  /** One past the last byte; beyond the end means up to the end. @default {Infinity} */
+  /**
+   * One past the last byte; beyond the end means up to the end.
+   *
+   * @default {Infinity}
+   */
   readonly end?: number;
   /** Stops the get. */
   readonly signal?: AbortSignal;
@@ -305,9 +313,17 @@ export interface ObjectPage {
 
 /** Options of {@linkcode ObjectStore.list}. */
 export interface ListOptions {
-  /** Only keys above this one. @default {undefined} */
+  /**
+   * Only keys above this one.
+   *
+   * @default {undefined}
+   */
   readonly after?: string;
-  /** At most so many. @default {1000} */
+  /**
+   * At most so many.
+   *
+   * @default {1000}
+   */
   readonly limit?: number;
   /** Stops the listing. */
   readonly signal?: AbortSignal;
@@ -486,7 +502,11 @@ export interface LakeScan {
 
 /** Options of {@linkcode LakeReader.scan}. */
 export interface ScanOptions {
-  /** Read this snapshot. @default {undefined} the newest */
+  /**
+   * Read this snapshot.
+   *
+   * @default {undefined} the newest
+   */
   readonly snapshotId?: bigint;
 }
 

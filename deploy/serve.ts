@@ -32,7 +32,8 @@ async function main(): Promise<void> {
   if (!server.ok) return fail(server.error, 1);
   const { url, stop } = server.value;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => {
+    // Not `once`: without a listener a second signal would end the process before it has drained.
+    process.on(signal, () => {
       logger.log("info", "stopping", { signal });
       stop().then(() => process.exit(0), (thrown) => fail(thrown as LakeSyncError, 1));
     });

@@ -24,7 +24,22 @@ export interface CheckpointOptions {
  * @param options What it covers.
  * @returns Texts of whole lines.
  */
-export async function* checkpointLines(
+export function checkpointLines(
+  snapshot: LogSnapshot,
+  options: CheckpointOptions,
+): AsyncGenerator<string> {
+  const lines = generateLines(snapshot, options);
+  const end = lines.return.bind(lines);
+  lines.return = async (value) => {
+    const ended = await end(value);
+    // A generator that never began does not run its `finally`.
+    await snapshot.close();
+    return ended;
+  };
+  return lines;
+}
+
+async function* generateLines(
   snapshot: LogSnapshot,
   options: CheckpointOptions,
 ): AsyncGenerator<string> {

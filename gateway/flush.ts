@@ -4,6 +4,7 @@ import {
   err,
   type FlushBatch,
   type FlushEntry,
+  type FlushOutcome,
   type FlushTable,
   LakeSyncError,
   type Logger,
@@ -12,6 +13,7 @@ import {
   type Random,
   type Result,
   type TableSchema,
+  toLakeSyncError,
   type Watermark,
 } from "@lakesync/core";
 
@@ -43,8 +45,8 @@ export interface FlusherOptions {
 interface Progress {
   /** Everything up to here is in the destination. */
   readonly flushedSeq: number;
-  /** The tables that it has. */
-  readonly tables: readonly string[];
+  /** The watermark that each of its tables had then. One without news keeps an older one. */
+  readonly marks: readonly (readonly [table: string, epoch: string, seq: number])[];
 }
 
 /** How much of the log one batch covers at the most. */
@@ -154,29 +156,27 @@ export class Flusher {
       const planned = await this.#plan(destination, head, signal);
       if (!planned.ok) return planned;
       if (planned.value === undefined) return ok({ deltas, objects });
-      const { batch, done, tables } = planned.value;
-      const written = await destination.write(batch);
+      const { batch, done } = planned.value;
+      const written = await write(destination, batch);
       if (!written.ok) return written;
       let moved = false;
-      const present = new Set(tables);
-      for (const [table, outcome] of written.value) {
+      const marks: [string, string, number][] = [];
+      for (const [table, { from }] of batch.tables) {
+        const outcome = written.value.get(table) ?? unanswered(destination, table);
         if (outcome.status === "failed") return err(outcome.error);
         if (outcome.status === "moved") moved = true;
         if (outcome.status === "committed") {
-          present.add(table);
           deltas += outcome.deltas;
           objects += outcome.objects;
         }
+        const mark = outcome.status === "committed" ? batch.to : from;
+        if (mark !== undefined) marks.push([table, mark.epoch, mark.seq]);
       }
       if (moved) {
         attempt++;
         continue;
       }
-      const progress: Progress = { flushedSeq: batch.to.seq, tables: [...present] };
-      const stored = await this.#options.store.setValue(
-        progressKey(destination),
-        JSON.stringify(progress),
-      );
+      const stored = await this.#setProgress(destination, { flushedSeq: batch.to.seq, marks });
       if (!stored.ok) return stored;
       if (done) return ok({ deltas, objects });
     }
@@ -193,24 +193,47 @@ export class Flusher {
     destination: Destination,
     head: number,
     signal: AbortSignal | undefined,
-  ): Promise<Result<{ batch: FlushBatch; done: boolean; tables: readonly string[] } | undefined>> {
+  ): Promise<Result<{ batch: FlushBatch; done: boolean } | undefined>> {
     const { store } = this.#options;
     const schemas = this.#options.tables();
     const progress = await this.#progress(destination);
     if (!progress.ok) return progress;
     const marks = await destination.watermarks(schemas.map(({ table }) => table));
     if (!marks.ok) return marks;
+    const known = new Map(
+      progress.value.marks.map(([table, epoch, seq]) => [table, { epoch, seq }]),
+    );
     const tables = new Map<string, FlushTable>();
     const starts = new Map<string, number>();
     for (const schema of schemas) {
       const from = marks.value.get(schema.table);
-      const start = startOf(schema.table, from, { epoch: store.epoch, progress: progress.value });
-      if (start > head) return err(aheadOfLog(destination, schema.table, from, head));
+      // Of another epoch's data nothing is in this log.
+      const has = from?.epoch === store.epoch ? from.seq : 0;
+      // One that is as it was left has everything, though without news it keeps an older watermark.
+      // Any other went on, was rolled back, lost or replaced: only its own watermark counts.
+      const left = sameMark(from, known.get(schema.table));
+      const start = left ? Math.max(has, progress.value.flushedSeq) : has;
+      if (has > head) {
+        // Another flusher may have gone on meanwhile, but not beyond the log.
+        const present = await store.head();
+        if (!present.ok) return present;
+        if (has > present.value.seq) {
+          return err(aheadOfLog(destination, schema.table, from, present.value.seq));
+        }
+      }
       starts.set(schema.table, start);
       tables.set(schema.table, { schema, from });
     }
     const first = Math.min(head, ...starts.values());
-    if (first >= head) return ok(undefined);
+    if (first >= head) {
+      if (progress.value.flushedSeq >= head) return ok(undefined);
+      // A crash came between the commit and the note of it.
+      const marks = [...tables].flatMap(([table, { from }]) =>
+        from === undefined ? [] : [[table, from.epoch, from.seq] as const]
+      );
+      const stored = await this.#setProgress(destination, { flushedSeq: head, marks });
+      return stored.ok ? ok(undefined) : stored;
+    }
     const to = await this.#batchEnd(first, head);
     if (!to.ok) return to;
     const batch: FlushBatch = {
@@ -220,7 +243,7 @@ export class Flusher {
       entries: readEntries(store, { after: first, through: to.value, starts }),
       ...(signal !== undefined && { signal }),
     };
-    return ok({ batch, done: to.value === head, tables: [...marks.value.keys()] });
+    return ok({ batch, done: to.value === head });
   }
 
   /** Where a batch that begins after `first` ends: between transactions. */
@@ -238,25 +261,39 @@ export class Flusher {
     if (!stored.ok) return stored;
     return ok(
       stored.value === undefined
-        ? { flushedSeq: 0, tables: [] }
+        ? { flushedSeq: 0, marks: [] }
         : JSON.parse(stored.value) as Progress,
     );
   }
+
+  async #setProgress(destination: Destination, progress: Progress): Promise<Result<void>> {
+    const present = await this.#progress(destination);
+    if (!present.ok) return present;
+    // Another flusher has come further.
+    if (present.value.flushedSeq > progress.flushedSeq) return ok(undefined);
+    return await this.#options.store.setValue(progressKey(destination), JSON.stringify(progress));
+  }
 }
 
-/** Where a table's entries begin: behind what its destination has. */
-function startOf(
-  table: string,
-  from: Watermark | undefined,
-  known: { epoch: string; progress: Progress },
-): number {
-  const { epoch, progress } = known;
-  // Of another epoch's data nothing is in this log.
-  if (from !== undefined && from.epoch !== epoch) return 0;
-  // A table that was there and is gone is written again from the start.
-  if (from === undefined) return progress.tables.includes(table) ? 0 : progress.flushedSeq;
-  // A table without news in a batch keeps its older watermark.
-  return Math.max(from.seq, progress.flushedSeq);
+function sameMark(a: Watermark | undefined, b: Watermark | undefined): boolean {
+  return a?.epoch === b?.epoch && a?.seq === b?.seq;
+}
+
+/** Writes a batch; what its entries or the destination throw becomes the error. */
+async function write(
+  destination: Destination,
+  batch: FlushBatch,
+): Promise<Result<ReadonlyMap<string, FlushOutcome>>> {
+  try {
+    return await destination.write(batch);
+  } catch (thrown) {
+    return err(toLakeSyncError(thrown, "INTERNAL"));
+  }
+}
+
+function unanswered(destination: Destination, table: string): FlushOutcome {
+  const message = `Destination "${destination.name}" gave no outcome for table "${table}"`;
+  return { status: "failed", error: new LakeSyncError("INTERNAL", message) };
 }
 
 async function* readEntries(

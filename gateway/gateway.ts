@@ -135,9 +135,10 @@ export interface CheckpointStream {
 export class Gateway {
   /** Its id. */
   readonly id: string;
+  /** Its state. Appending goes through the gateway; reading (an analyst's, say) may go past it. */
+  readonly store: LogStore;
   /** How much it takes and gives at once. */
   readonly limits: GatewayLimits;
-  readonly #store: LogStore;
   readonly #schema: SchemaRegistry;
   readonly #clock: ServerClock;
   readonly #flusher: Flusher;
@@ -151,7 +152,7 @@ export class Gateway {
   constructor(options: GatewayOptions, parts: { schema: SchemaRegistry; clock: ServerClock }) {
     this.id = options.id;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#store = options.store;
+    this.store = options.store;
     this.#schema = parts.schema;
     this.#clock = parts.clock;
     this.#scheduler = options.scheduler ?? systemScheduler;
@@ -187,7 +188,7 @@ export class Gateway {
       limits: this.limits,
     });
     if (!decoded.ok) return decoded;
-    const appended = await appendPush(this.#store, decoded.value, {
+    const appended = await appendPush(this.store, decoded.value, {
       wallMs: () => this.#clock.wallMs(),
       limits: this.limits,
     });
@@ -213,14 +214,14 @@ export class Gateway {
     if (!parsed.ok) return parsed;
     const params = parsed.value;
     const digest = viewDigest(params);
-    const start = await resolveCursor(params.cursor, { store: this.#store, digest });
+    const start = await resolveCursor(params.cursor, { store: this.store, digest });
     if (!start.ok) return start;
     const page = await this.#pageOrWait(params, start.value, context.signal);
     if (!page.ok) return page;
     const serverHlc = await this.#clock.now();
     if (!serverHlc.ok) return serverHlc;
     const { items, position, hasMore } = page.value;
-    const cursor = formatCursor({ epoch: this.#store.epoch, position, digest });
+    const cursor = formatCursor({ epoch: this.store.epoch, position, digest });
     return ok(
       `{"deltas":[${items.join(",")}],"cursor":"${cursor}","seq":${position.seq},` +
         `"hasMore":${hasMore},"serverHlc":"${serverHlc.value}"}`,
@@ -236,7 +237,7 @@ export class Gateway {
       own: params.own ? params.clientId : undefined,
       tables: params.tables === undefined ? undefined : new Set(params.tables),
     };
-    const size = { limit: params.limit, maxChars: this.limits.pageChars };
+    const size = { limit: params.limit, maxBytes: this.limits.pageChars };
     const answered = new AbortController();
     const ends = AbortSignal.any([
       answered.signal,
@@ -250,7 +251,7 @@ export class Gateway {
     try {
       for (let position = start;;) {
         const woken = this.#wakeups.next();
-        const page = await readPage(this.#store, position, { filter, size });
+        const page = await readPage(this.store, position, { filter, size });
         if (!page.ok || page.value.items.length > 0 || page.value.hasMore) return page;
         position = page.value.position;
         if (await Promise.race([woken.then(() => "woken" as const), over]) === "over") return page;
@@ -273,11 +274,11 @@ export class Gateway {
   ): Promise<Result<CheckpointStream>> {
     const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
     if (!parsed.ok) return parsed;
-    const snapshot = await this.#store.snapshot();
+    const snapshot = await this.store.snapshot();
     if (!snapshot.ok) return snapshot;
     const { position } = snapshot.value;
     const cursor = formatCursor({
-      epoch: this.#store.epoch,
+      epoch: this.store.epoch,
       position,
       digest: viewDigest(parsed.value),
     });
@@ -299,10 +300,10 @@ export class Gateway {
   async flush(options: { signal?: AbortSignal } = {}): Promise<Result<FlushReport>> {
     const flushed = await this.#flusher.flush(options);
     if (!flushed.ok) return flushed;
-    const old = await this.#store.seqBefore(this.#wall.now() - this.limits.retentionMs);
+    const old = await this.store.seqBefore(this.#wall.now() - this.limits.retentionMs);
     if (!old.ok) return old;
     const through = Math.min(old.value, flushed.value.flushedSeq);
-    const trimmed = await this.#store.trim({ through });
+    const trimmed = await this.store.trim({ through });
     return trimmed.ok ? flushed : trimmed;
   }
 
@@ -318,7 +319,7 @@ export class Gateway {
 
   /** What an operator sees. */
   async stats(): Promise<Result<GatewayStats>> {
-    const stats = await this.#store.stats();
+    const stats = await this.store.stats();
     if (!stats.ok) return stats;
     const flushedSeq = await this.#flusher.flushedSeq();
     if (!flushedSeq.ok) return flushedSeq;
@@ -333,7 +334,7 @@ export class Gateway {
       lag: head - flushedSeq.value,
       tables: Object.fromEntries(tables),
       clients,
-      epoch: this.#store.epoch,
+      epoch: this.store.epoch,
     });
   }
 
@@ -346,7 +347,7 @@ export class Gateway {
    */
   ingest(source: Source, options: IngestOptions = {}): Promise<Result<IngestReport>> {
     return ingest(source, {
-      store: this.#store,
+      store: this.store,
       tables: () => this.#schema.index,
       stamp: (): Promise<Result<Hlc>> => this.#clock.now(),
       onBatch: (report) => {
@@ -357,23 +358,12 @@ export class Gateway {
     });
   }
 
-  /** The unflushed part of the log, for analysts: entries above a seq, in chunks. */
-  async *entriesAfter(seq: number): AsyncGenerator<readonly { seq: number; json: string }[]> {
-    for (let after = seq;;) {
-      const read = await this.#store.read(after, { limit: 2_000 });
-      if (!read.ok) throw read.error;
-      if (read.value.length === 0) return;
-      yield read.value;
-      after = read.value.at(-1)!.seq;
-    }
-  }
-
   /** Whether the store answers. */
   async ready(): Promise<Result<void>> {
     if (this.#closing.signal.aborted) {
       return err(new LakeSyncError("SHUTTING_DOWN", "The gateway is shutting down"));
     }
-    const head = await this.#store.head();
+    const head = await this.store.head();
     return head.ok ? ok(undefined) : head;
   }
 
@@ -389,7 +379,7 @@ export class Gateway {
     if (!stored.ok && stored.error.code !== "CLOSED") {
       this.#logger.log("warn", "clock.not-stored", { code: stored.error.code });
     }
-    await this.#store.close();
+    await this.store.close();
   }
 }
 

@@ -124,6 +124,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const { gateways, logger = silentLogger, random = systemRandom } = options;
   const byId = new Map(gateways.map((gateway) => [gateway.id, gateway]));
   const underWay = new UnderWay();
+  const streams = new AbortController();
   let draining = false;
   const app = new Hono<{ Bindings: { requestId: string } }>();
 
@@ -144,7 +145,7 @@ export function createHandler(options: HandlerOptions): Handler {
     if (!result.ok && answer.status >= 500 && !draining) {
       logFailure(logger, result.error, requestId);
     }
-    return respond(answer, { request, requestId, onEnd: end });
+    return respond(answer, { request, requestId, ends: streams.signal, onEnd: end });
   };
 
   for (const { path, runs } of ROUTES) {
@@ -191,12 +192,14 @@ export function createHandler(options: HandlerOptions): Handler {
         // Nothing may end the process: what the routes did not catch is answered here.
         const error = toLakeSyncError(thrown, "INTERNAL");
         logFailure(logger, error, requestId);
-        return respond(errorAnswer(error, requestId), { request, requestId, onEnd: () => {} });
+        const answer = errorAnswer(error, requestId);
+        return respond(answer, { request, requestId, ends: streams.signal, onEnd: () => {} });
       }
     },
     async drain() {
       draining = true;
       for (const gateway of gateways) gateway.endStreams();
+      streams.abort(shuttingDown());
       await underWay.none();
     },
   };

@@ -35,7 +35,7 @@ export function json(value: unknown): Answer {
  * its message: that is for the log.
  */
 export function errorAnswer(error: LakeSyncError, requestId: string): Answer {
-  const known = isRequestErrorCode(error.code);
+  const known = isRequestErrorCode(error.code) && error.code !== "INTERNAL";
   const body: ErrorBody = {
     error: {
       code: known ? error.code : "INTERNAL",
@@ -60,14 +60,15 @@ export function errorAnswer(error: LakeSyncError, requestId: string): Answer {
  * Packs an answer for its caller.
  *
  * @param answer The answer.
- * @param context The request, its id, and what to call when the body has gone out or broken off.
+ * @param context The request, its id, what ends a body that is being streamed, and what to call
+ * when the body has gone out or broken off.
  * @returns The response.
  */
 export function respond(
   answer: Answer,
-  context: { request: Request; requestId: string; onEnd: () => void },
+  context: { request: Request; requestId: string; ends: AbortSignal; onEnd: () => void },
 ): Response {
-  const { request, requestId, onEnd } = context;
+  const { request, requestId, ends, onEnd } = context;
   const headers = new Headers({
     ...answer.headers,
     "content-type": answer.type,
@@ -86,7 +87,12 @@ export function respond(
     const packed = new Blob([body]).stream().pipeThrough(gzip());
     return new Response(packed, { status: answer.status, headers });
   }
-  const stream = textStream(body, onEnd);
+  if (request.method === "HEAD") {
+    onEnd();
+    void body.return(undefined);
+    return new Response(null, { status: answer.status, headers });
+  }
+  const stream = textStream(body, { ends, onEnd });
   return new Response(pack ? stream.pipeThrough(gzip()) : stream, {
     status: answer.status,
     headers,
@@ -108,16 +114,35 @@ function acceptsGzip(request: Request): boolean {
   });
 }
 
-/** A stream that asks for the next text only when there is room for it. */
+/**
+ * A stream that asks for the next text only when there is room for it. It breaks off with `ends`,
+ * also while nobody reads it.
+ */
 function textStream(
   texts: AsyncGenerator<string>,
-  onEnd: () => void,
+  context: { ends: AbortSignal; onEnd: () => void },
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const { ends } = context;
   const encoder = new TextEncoder();
+  let breakOff = (): void => {};
+  const onEnd = () => {
+    ends.removeEventListener("abort", breakOff);
+    context.onEnd();
+  };
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      breakOff = () => {
+        onEnd();
+        controller.error(ends.reason);
+        void texts.return(undefined);
+      };
+      if (ends.aborted) breakOff();
+      else ends.addEventListener("abort", breakOff);
+    },
     async pull(controller) {
       try {
         const next = await texts.next();
+        if (ends.aborted) return;
         if (next.done === true) {
           onEnd();
           controller.close();

@@ -19,6 +19,7 @@ import {
   type SourceBatch,
   type SourceChange,
   type TableIndex,
+  toLakeSyncError,
   valueFault,
 } from "@lakesync/core";
 import { appendTransaction, WorkingRows } from "./working_rows.ts";
@@ -63,19 +64,23 @@ export async function ingest(
   const cursor = await store.getValue(key);
   if (!cursor.ok) return cursor;
   let report: IngestReport = { records: 0, deltas: 0 };
-  const reading = source.read({ cursor: cursor.value, ...(signal !== undefined && { signal }) });
-  for await (const batch of reading) {
-    if (!batch.ok) return batch;
-    if (signal?.aborted === true) {
-      return err(new LakeSyncError("ABORTED", "The ingest was stopped"));
+  try {
+    const reading = source.read({ cursor: cursor.value, ...(signal !== undefined && { signal }) });
+    for await (const batch of reading) {
+      if (!batch.ok) return batch;
+      if (signal?.aborted === true) {
+        return err(new LakeSyncError("ABORTED", "The ingest was stopped: start it again to go on"));
+      }
+      const appended = await appendBatch(source, batch.value, { ...context, key });
+      if (!appended.ok) return appended;
+      report = {
+        records: report.records + batch.value.changes.length,
+        deltas: report.deltas + appended.value,
+      };
+      context.onBatch(report);
     }
-    const appended = await appendBatch(source, batch.value, { ...context, key });
-    if (!appended.ok) return appended;
-    report = {
-      records: report.records + batch.value.changes.length,
-      deltas: report.deltas + appended.value,
-    };
-    context.onBatch(report);
+  } catch (thrown) {
+    return err(toLakeSyncError(thrown, "INTERNAL"));
   }
   return ok(report);
 }

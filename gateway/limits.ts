@@ -10,7 +10,7 @@ export interface GatewayLimits {
   readonly pageItems: number;
   /** The most items of a page; a pull that asks for more gets so many. @default {10_000} */
   readonly maxPageItems: number;
-  /** The most characters of a page. @default {8_388_608} */
+  /** The most bytes of a page's items in UTF-8. @default {8_388_608} */
   readonly pageChars: number;
   /** The longest that a pull is held, in seconds. @default {60} */
   readonly maxWaitSeconds: number;

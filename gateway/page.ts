@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import {
   type Delta,
   encodeRow,
@@ -7,6 +8,7 @@ import {
   ok,
   type Result,
 } from "@lakesync/core";
+import { nextTurn } from "./turn.ts";
 
 /** What a caller may see and asked for. */
 export interface PageFilter {
@@ -20,8 +22,8 @@ export interface PageFilter {
 export interface PageSize {
   /** The most items. */
   readonly limit: number;
-  /** The most characters of JSON. */
-  readonly maxChars: number;
+  /** The most bytes of JSON in UTF-8. */
+  readonly maxBytes: number;
 }
 
 /** A page of the log as one caller sees it. */
@@ -52,22 +54,22 @@ export async function readPage(
 ): Promise<Result<Page>> {
   const { filter, size } = options;
   const items: string[] = [];
-  let chars = 0;
+  let bytes = 0;
   let position = after;
   let readTo = after.seq;
   for (;;) {
-    const read = await store.read(readTo, { limit: READ_LIMIT, maxChars: size.maxChars });
+    const read = await store.read(readTo, { limit: READ_LIMIT, maxChars: size.maxBytes });
     if (!read.ok) return read;
     for (const entry of read.value) {
       const item = itemOf(entry, filter);
       if (item !== undefined) {
         items.push(item);
-        chars += item.length;
+        bytes += Buffer.byteLength(item);
       }
       readTo = entry.seq;
       if (!entry.txEnd) continue;
       position = { seq: entry.seq, hash: entry.hash };
-      if (items.length >= size.limit || chars >= size.maxChars) {
+      if (items.length >= size.limit || bytes >= size.maxBytes) {
         const head = await store.head();
         if (!head.ok) return head;
         return ok({ items, position, hasMore: head.value.seq > position.seq });
@@ -75,6 +77,8 @@ export async function readPage(
     }
     // Whole transactions are appended, so an empty read is the end of one too.
     if (read.value.length === 0) return ok({ items, position, hasMore: false });
+    // A long way through entries that this caller does not get must not hold up the others.
+    if (read.value.length === READ_LIMIT) await new Promise<void>(nextTurn);
   }
 }
 

@@ -64,7 +64,8 @@ export function planPush(
   const rows = new WorkingRows(view);
   const entries: NewEntry[] = [];
   const rejected: Rejection[] = [];
-  const seen = new Set<string>();
+  /** What this push appends so far: each delta's id, with the start of its transaction. */
+  const seen = new Map<string, number>();
   let duplicates = 0;
   let drifted = false;
 
@@ -72,15 +73,25 @@ export function planPush(
     const end = transactionEnd(deltas, start);
     const fresh: Delta[] = [];
     let cause: Fault | undefined;
+    let repeats = 0;
     const refused: { item: DecodedDelta; fault: Fault | undefined }[] = [];
     // After the first CLOCK_DRIFT all that follows is refused, so that the order is kept.
     const late = drifted;
     for (let i = start; i < end; i++) {
       const item = deltas[i]!;
       const { delta } = item;
-      if (delta !== undefined && (seen.has(delta.deltaId) || view.duplicate(delta) !== undefined)) {
-        duplicates++;
-        continue;
+      if (delta !== undefined) {
+        const place = seen.get(delta.deltaId);
+        if (place === start) {
+          // A repetition within the transaction shares its fate.
+          repeats++;
+          refused.push({ item, fault: undefined });
+          continue;
+        }
+        if (place !== undefined || view.duplicate(delta) !== undefined) {
+          duplicates++;
+          continue;
+        }
       }
       const fault = late
         ? DRIFTED
@@ -91,13 +102,14 @@ export function planPush(
         cause ??= fault;
         if (fault.code === "CLOCK_DRIFT") drifted = true;
       } else if (cause === undefined && delta !== undefined) {
-        seen.add(delta.deltaId);
+        seen.set(delta.deltaId, start);
         fresh.push(delta);
       }
       refused.push({ item, fault });
     }
     if (cause === undefined) {
       appendTransaction(fresh, rows, entries);
+      duplicates += repeats;
     } else {
       for (const delta of fresh) seen.delete(delta.deltaId);
       for (const { item, fault } of refused) {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import {
   deltaIdText,
   err,
+  isClientId,
   LakeSyncError,
   type LogStore,
   ok,
@@ -79,8 +80,8 @@ export function decodePush(body: unknown, context: DecodePushContext): Result<De
   const subject = subjectOf(clientId.value);
   const decoded: DecodedDelta[] = [];
   for (const [index, value] of deltas.entries()) {
-    const item = decodeDelta(index, value, context);
-    if (item.delta !== undefined && subjectOf(item.delta.clientId) !== subject) {
+    const maker = clientIdOf(value);
+    if (maker !== undefined && maker !== clientId.value && subjectOf(maker) !== subject) {
       return err(
         new LakeSyncError(
           "FORBIDDEN",
@@ -89,7 +90,7 @@ export function decodePush(body: unknown, context: DecodePushContext): Result<De
         ),
       );
     }
-    decoded.push(item);
+    decoded.push(decodeDelta(index, value, context));
   }
   return ok({ clientId: clientId.value, deltas: decoded });
 }
@@ -111,11 +112,14 @@ function decodeDelta(index: number, value: unknown, context: DecodePushContext):
   if (parsed.delta === undefined) return refuse("SCHEMA_ERROR", parsed.fault);
   const { delta } = parsed;
   const idText = deltaIdText(delta);
-  // The text that is hashed is never longer than the delta: only a long one is worth measuring.
-  if (idText.length * 3 > limits.deltaBytes) {
-    const bytes = Buffer.byteLength(JSON.stringify(value));
+  // The text that is hashed is about as long as the delta: only a long one is worth measuring.
+  if (idText.length * 3 > limits.deltaBytes || hasUnknownFields(value)) {
+    const bytes = jsonBytes(value);
     if (bytes > limits.deltaBytes) {
-      return refuse("TOO_LARGE", `It has ${bytes} bytes: at most ${limits.deltaBytes} are taken`);
+      return refuse(
+        "TOO_LARGE",
+        `Its JSON has more than the ${limits.deltaBytes} bytes that are taken: split it`,
+      );
     }
   }
   if (createHash("sha256").update(idText).digest("hex") !== delta.deltaId) {
@@ -123,6 +127,28 @@ function decodeDelta(index: number, value: unknown, context: DecodePushContext):
   }
   const tx = delta.txId === undefined ? undefined : transactionOf(delta);
   return { index, deltaId, tx, delta, fault: undefined };
+}
+
+/** The maker that a delta names, also where the rest of it is malformed. */
+function clientIdOf(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null || !("clientId" in value)) return undefined;
+  return isClientId(value.clientId) ? value.clientId : undefined;
+}
+
+/** Tells whether a delta was sent with more than its fields: they are left out but count as bytes. */
+function hasUnknownFields(value: unknown): boolean {
+  const { columns, txId } = value as { columns: readonly object[]; txId?: unknown };
+  if (Object.keys(value as object).length > (txId === undefined ? 7 : 8)) return true;
+  for (const item of columns) if (Object.keys(item).length > 2) return true;
+  return false;
+}
+
+function jsonBytes(value: unknown): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(value));
+  } catch {
+    return Infinity; // nested too deeply, in a field that a delta does not have
+  }
 }
 
 /**

@@ -18,6 +18,7 @@ export class SchemaRegistry {
   readonly #store: LogStore;
   #tables: readonly TableSchema[];
   #index: ReadonlyMap<string, TableIndex>;
+  #last: Promise<void> = Promise.resolve();
 
   private constructor(store: LogStore, tables: readonly TableSchema[]) {
     this.#store = store;
@@ -63,7 +64,14 @@ export class SchemaRegistry {
    * @param value `{ tables: [schema, …] }` from outside.
    * @returns The set; `VALIDATION_ERROR` where its form is bad, `CONFLICT` where it narrows.
    */
-  async put(value: unknown): Promise<Result<readonly TableSchema[]>> {
+  put(value: unknown): Promise<Result<readonly TableSchema[]>> {
+    // One after the other: each is judged by what the one before it left.
+    const put = this.#last.then(() => this.#put(value));
+    this.#last = put.then(() => {}, () => {});
+    return put;
+  }
+
+  async #put(value: unknown): Promise<Result<readonly TableSchema[]>> {
     const given = typeof value === "object" && value !== null && "tables" in value
       ? value.tables
       : undefined;

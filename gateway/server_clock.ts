@@ -23,6 +23,8 @@ export class ServerClock {
   readonly #store: LogStore;
   readonly #hybrid: HybridClock;
   #ceilingMs: number;
+  /** The write that is under way: all that wait for it share it. */
+  #raising: Promise<Result<void>> | undefined;
 
   private constructor(store: LogStore, hybrid: HybridClock, ceilingMs: number) {
     this.#store = store;
@@ -49,13 +51,20 @@ export class ServerClock {
   async now(): Promise<Result<Hlc>> {
     const hlc = this.#hybrid.now();
     const { wallMs } = unpackHlc(hlc);
-    if (wallMs >= this.#ceilingMs) {
-      const ceilingMs = wallMs + STEP_MS;
-      const stored = await this.#store.setValue(KEY, packHlc({ wallMs: ceilingMs, counter: 0 }));
-      if (!stored.ok) return stored;
-      this.#ceilingMs = Math.max(this.#ceilingMs, ceilingMs);
+    while (wallMs >= this.#ceilingMs) {
+      this.#raising ??= this.#raise(wallMs + STEP_MS).finally(() => {
+        this.#raising = undefined;
+      });
+      const raised = await this.#raising;
+      if (!raised.ok) return raised;
     }
     return ok(hlc);
+  }
+
+  async #raise(ceilingMs: number): Promise<Result<void>> {
+    const stored = await this.#store.setValue(KEY, packHlc({ wallMs: ceilingMs, counter: 0 }));
+    if (stored.ok) this.#ceilingMs = ceilingMs;
+    return stored;
   }
 
   /** Stores the last stamp, so that the next start does not have to begin at the ceiling. */

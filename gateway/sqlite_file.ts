@@ -68,6 +68,8 @@ export function openLogFile(path: string, epoch: string): LogFile {
         PRAGMA cache_size = -65536;
         PRAGMA wal_autocheckpoint = 8000;
         PRAGMA temp_store = MEMORY;
+        -- Whoever held a lease had the file open, and that was another process: it is gone.
+        DELETE FROM leases;
       `);
       return { db, lock };
     } catch (thrown) {

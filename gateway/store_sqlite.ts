@@ -1,5 +1,4 @@
 import { DatabaseSync } from "node:sqlite";
-import { setImmediate } from "node:timers";
 import {
   type AppendOutcome,
   type AppendPlan,
@@ -37,6 +36,7 @@ import { packEffect, unpackEffect } from "./sqlite_effect.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { type DirtyRow, rowKeyOf, SqliteRows } from "./sqlite_rows.ts";
 import { prepareStatements, type Statements } from "./sqlite_statements.ts";
+import { nextTurn } from "./turn.ts";
 
 /** Options of {@linkcode openSqliteLogStore}. */
 export interface SqliteLogStoreOptions {
@@ -268,7 +268,7 @@ class SqliteLogStore implements LogStore {
       if (this.#scheduled) return;
       this.#scheduled = true;
       // One turn of the event loop later: pushes that arrive together share one sync to disk.
-      setImmediate(() => this.#appendWaiting());
+      nextTurn(() => this.#appendWaiting());
     });
   }
 

@@ -72,6 +72,17 @@ test("openSqliteLogStore() refuses a log that is open already", () =>
     await unwrapOrThrow(await openSqliteLogStore({ path })).close();
   }));
 
+test("a store that is opened anew has no leases: their holders' process is gone", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    unwrapOrThrow(await store.acquireLease("flush", { holder: "killed", ttlMs: 60_000 }));
+    await store.close();
+    const again = unwrapOrThrow(await openSqliteLogStore({ path }));
+    assert(unwrapOrThrow(await again.acquireLease("flush", { holder: "new", ttlMs: 60_000 })));
+    await again.close();
+  }));
+
 test("a full disk is an error to each append, and nothing is half-written", () =>
   withTempDir(async (directory) => {
     const path = `${directory}/log.db`;

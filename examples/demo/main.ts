@@ -251,7 +251,7 @@ async function leave(
   screen.line("\n  Ctrl-C stops it.\n");
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => stopped.resolve());
+    process.on(signal, () => stopped.resolve());
   }
   await stopped.promise;
   await server.stop();

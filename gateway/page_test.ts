@@ -1,0 +1,230 @@
+import { assert, assertEquals } from "@std/assert";
+import { type LogStore, unwrapOrThrow } from "@lakesync/core";
+import { insertTodo, makeDelta, test } from "@lakesync/testing";
+import { readPage } from "./page.ts";
+import { memoryLogStore } from "./store_memory.ts";
+import {
+  deleteTodo,
+  inTx,
+  openGateway,
+  pull,
+  pullAll,
+  push,
+  storeWith,
+  updateTodo,
+} from "./testdata/fixture.ts";
+import { nextTurn } from "./turn.ts";
+
+const hidden = makeDelta({
+  op: "INSERT",
+  table: "__proto__",
+  rowId: "x",
+  clientId: "alice:phone",
+  hlc: "1",
+  columns: [{ column: "constructor", value: "c" }],
+});
+
+test("a delta that won whole arrives as it was sent", async () => {
+  const gateway = await openGateway();
+  const deltas = [inTx(insertTodo("a", 1), "t"), updateTodo("a", 2, { title: "x" }), hidden];
+  await push(gateway, deltas);
+  assertEquals((await pullAll(gateway)).items, deltas);
+});
+
+test("a delta arrives with only the columns that won, and with the log's deltaId", async () => {
+  const gateway = await openGateway();
+  const late = updateTodo("a", 3, { title: "late", done: true }, { txId: "t" });
+  const lost = updateTodo("a", 2, { title: "lost" });
+  await push(gateway, [insertTodo("a", 1), updateTodo("a", 5, { title: "new" }), late, lost]);
+  const { items, seq } = await pullAll(gateway);
+  assertEquals(seq, 4);
+  assertEquals(items.length, 3);
+  assertEquals(items[2], { ...late, columns: [{ column: "done", value: true }] });
+});
+
+test("an INSERT that lost every register arrives not at all, one whose life won without columns", async () => {
+  const gateway = await openGateway();
+  const older = insertTodo("a", 1, "bob");
+  await push(gateway, [insertTodo("a", 5)]);
+  await push(gateway, [older], "bob");
+  assertEquals((await pullAll(gateway)).items, [insertTodo("a", 5)]);
+
+  const life = insertTodo("b", 3);
+  await push(gateway, [
+    insertTodo("b", 1),
+    updateTodo("b", 9, { title: "x", done: true }),
+    life,
+  ]);
+  const { items } = await pullAll(gateway);
+  assertEquals(items.at(-1), { ...life, columns: [] });
+});
+
+test("deltas of one transaction on one row stay several", async () => {
+  const gateway = await openGateway();
+  const deltas = [
+    inTx(insertTodo("a", 1), "t"),
+    inTx(updateTodo("a", 2, { title: "x" }), "t"),
+    inTx(updateTodo("a", 3, { done: true }), "t"),
+  ];
+  await push(gateway, deltas);
+  assertEquals((await pullAll(gateway)).items, deltas);
+});
+
+test("a row that dies arrives as one DELETE without a stamp, with its transaction", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [insertTodo("a", 1)]);
+  await push(gateway, [
+    inTx(updateTodo("a", 2, { title: "x" }), "t"),
+    inTx(deleteTodo("a", 3), "t"),
+  ]);
+  const { items } = await pullAll(gateway);
+  assertEquals(items.slice(1), [{ op: "DELETE", table: "todos", rowId: "a", txId: "t" }]);
+});
+
+test("a row that comes back arrives as ENTER in the state just after its transaction", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [insertTodo("a", 1), deleteTodo("a", 2)]);
+  await push(gateway, [
+    inTx(insertTodo("a", 3), "t"),
+    inTx(updateTodo("a", 4, { done: true }), "t"),
+  ]);
+  await push(gateway, [updateTodo("a", 5, { title: "later" })]);
+  const { items } = await pullAll(gateway);
+  const maker = "alice:phone";
+  assertEquals(items[2], {
+    op: "ENTER",
+    table: "todos",
+    rowId: "a",
+    life: ["3", maker],
+    columns: { title: ["Todo a", "3", maker], done: [true, "4", maker] },
+    txId: "t",
+  });
+  assertEquals(items.length, 4);
+});
+
+test("a row whose UPDATE came before its INSERT enters with what survived", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [updateTodo("a", 7, { title: "early" }), updateTodo("a", 2, { done: true })]);
+  assertEquals(await pullAll(gateway).then(({ items, seq }) => [items, seq]), [[], 2]);
+  await push(gateway, [insertTodo("a", 5)]);
+  const { items } = await pullAll(gateway);
+  const maker = "alice:phone";
+  assertEquals(items, [{
+    op: "ENTER",
+    table: "todos",
+    rowId: "a",
+    life: ["5", maker],
+    columns: { title: ["early", "7", maker], done: [false, "5", maker] },
+  }]);
+});
+
+test("a row that is made and dies in one transaction arrives not at all", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [inTx(insertTodo("a", 1), "t"), inTx(deleteTodo("a", 2), "t")]);
+  const page = await pull(gateway);
+  assertEquals([page.deltas, page.seq, page.hasMore], [[], 2, false]);
+});
+
+test("own=ids names the caller's own deltas, and leaves DELETE and ENTER as they are", async () => {
+  const gateway = await openGateway();
+  const mine = [inTx(insertTodo("a", 1), "t"), updateTodo("a", 2, { title: "x" })];
+  const other = insertTodo("b", 3, "alice:tablet");
+  await push(gateway, [...mine, other, deleteTodo("a", 4), insertTodo("a", 5)]);
+  const { items } = await pullAll(gateway, { clientId: "alice:phone", own: "ids" });
+  assertEquals(items.slice(0, 3), [
+    { op: "OWN", deltaId: mine[0]!.deltaId, txId: "t" },
+    { op: "OWN", deltaId: mine[1]!.deltaId },
+    other,
+  ]);
+  assertEquals(items.slice(3).map(({ op }) => op), ["DELETE", "ENTER"]);
+  // Without it one's own arrive like anyone's.
+  const { items: plain } = await pullAll(gateway, { clientId: "alice:phone" });
+  assertEquals(plain.slice(0, 3), [...mine, other]);
+});
+
+test("a page ends at its limit, between transactions, and says whether there is more", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [
+    insertTodo("a", 1),
+    ...["b", "c", "d"].map((rowId, i) => inTx(insertTodo(rowId, i + 2), "t")),
+    insertTodo("e", 9),
+  ]);
+  const sizes = async (limit: string) => {
+    const pages: [number, number, boolean][] = [];
+    for (let cursor = "", more = true; more;) {
+      const page = await pull(gateway, { cursor, limit });
+      pages.push([page.deltas.length, page.seq, page.hasMore]);
+      ({ cursor, hasMore: more } = page);
+    }
+    return pages;
+  };
+  assertEquals(await sizes("1"), [[1, 1, true], [3, 4, true], [1, 5, false]]);
+  assertEquals(await sizes("2"), [[4, 4, true], [1, 5, false]]);
+  assertEquals(await sizes("5"), [[5, 5, false]]);
+});
+
+test("a page ends at its size in bytes, not in characters", async () => {
+  const gateway = await openGateway({ limits: { pageChars: 3_000 } });
+  const deltas = Array.from(
+    { length: 6 },
+    (_, i) => updateTodo("a", i + 2, { title: "€".repeat(400) }),
+  );
+  await push(gateway, [insertTodo("a", 1), ...deltas]);
+  const page = await pull(gateway);
+  // 1,200 bytes of euro signs in each, and some 300 around them.
+  assertEquals([page.deltas.length, page.hasMore], [3, true]);
+});
+
+test("a pull asks for a thousand items where it does not say, and gets ten thousand at the most", async () => {
+  const gateway = await openGateway();
+  const deltas = Array.from({ length: 10_000 }, (_, i) => insertTodo(`r${i}`, i + 1));
+  await push(gateway, deltas);
+  await push(gateway, [insertTodo("last", 20_000)]);
+  const counts: number[] = [];
+  for (const limit of [undefined, "10001", "99999999999999999999"]) {
+    counts.push((await pull(gateway, limit === undefined ? {} : { limit })).deltas.length);
+  }
+  assertEquals(counts, [1_000, 10_000, 10_000]);
+});
+
+test("tables leaves out the others and still brings the caller to the head", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [insertTodo("a", 1), hidden]);
+  const page = await pull(gateway, { tables: "__proto__" });
+  assertEquals([page.deltas, page.seq], [[hidden], 2]);
+  const none = await pull(gateway, { tables: "nothing" });
+  assertEquals([none.deltas, none.seq, none.hasMore], [[], 2, false]);
+});
+
+test("readPage() lets others run on a long way through entries that the caller does not get", async () => {
+  const store = memoryLogStore();
+  const gateway = await openGateway({ store });
+  const deltas = Array.from({ length: 5_000 }, (_, i) => insertTodo(`r${i}`, i + 1));
+  await push(gateway, deltas);
+  let reads = 0;
+  let turns = 0;
+  const counted: LogStore = storeWith(store, {
+    read: (after, options) => {
+      reads++;
+      nextTurn(() => turns++);
+      return store.read(after, options);
+    },
+  });
+  const page = await readPage(counted, { seq: 0, hash: "0" }, {
+    filter: { own: undefined, tables: new Set(["nothing"]) },
+    size: { limit: 10, maxBytes: 1_000_000 },
+  });
+  assertEquals(unwrapOrThrow(page).position.seq, 5_000);
+  assertEquals(reads, 6);
+  assert(turns >= 4, `${turns} turns of the event loop in between`);
+});
+
+test("readPage() hands on the store's failure", async () => {
+  const store = memoryLogStore();
+  await store.close();
+  const page = await readPage(store, { seq: 0, hash: "0" }, {
+    filter: { own: undefined, tables: undefined },
+    size: { limit: 10, maxBytes: 1_000_000 },
+  });
+  assertEquals(page.ok || page.error.code, "CLOSED");
+});

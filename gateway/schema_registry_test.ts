@@ -1,0 +1,121 @@
+import { assertEquals } from "@std/assert";
+import { err, LakeSyncError, type LogStore, type TableSchema, unwrapOrThrow } from "@lakesync/core";
+import { test } from "@lakesync/testing";
+import { SchemaRegistry } from "./schema_registry.ts";
+import { memoryLogStore } from "./store_memory.ts";
+import { PROTO, storeWith, TODOS } from "./testdata/fixture.ts";
+import { nextTurn } from "./turn.ts";
+
+async function open(store: LogStore = memoryLogStore()): Promise<SchemaRegistry> {
+  return unwrapOrThrow(await SchemaRegistry.open(store));
+}
+
+async function codeOfPut(registry: SchemaRegistry, value: unknown): Promise<string> {
+  const put = await registry.put(value);
+  return put.ok ? "ok" : put.error.code;
+}
+
+test("SchemaRegistry starts without tables at version 0", async () => {
+  const registry = await open();
+  assertEquals([registry.tables, registry.version, registry.index.size], [[], 0, 0]);
+});
+
+test("SchemaRegistry keeps a set, its index and its greatest version, also over a restart", async () => {
+  const store = memoryLogStore();
+  const tables = [{ ...TODOS, version: 3 }, PROTO];
+  const put = await (await open(store)).put({ tables });
+  assertEquals(unwrapOrThrow(put), tables);
+  const again = await open(store);
+  assertEquals([again.tables, again.version], [tables, 3]);
+  assertEquals(again.index.get("__proto__")?.columns.has("constructor"), true);
+});
+
+const widened: TableSchema = {
+  ...TODOS,
+  version: 2,
+  columns: [
+    { ...TODOS.columns[0]!, nullable: true },
+    ...TODOS.columns.slice(1),
+    { name: "due", type: "timestamp", nullable: true },
+  ],
+};
+const without = (name: string): TableSchema => ({
+  ...TODOS,
+  version: 2,
+  columns: TODOS.columns.filter((column) => column.name !== name),
+});
+const changes: [title: string, tables: unknown, code: string][] = [
+  ["the same set", [TODOS, PROTO], "ok"],
+  ["a table more", [TODOS, PROTO, { table: "tags", version: 1, columns: [] }], "ok"],
+  ["a nullable column more, and one that became nullable", [widened, PROTO], "ok"],
+  ["another order", [PROTO, TODOS], "ok"],
+  ["a table less", [TODOS], "CONFLICT"],
+  ["a column less", [without("note"), PROTO], "CONFLICT"],
+  ["a higher version alone", [{ ...TODOS, version: 2 }, PROTO], "ok"],
+  ["a column of another type", [
+    { ...TODOS, version: 2, columns: [{ name: "title", type: "json" }, ...TODOS.columns.slice(1)] },
+    PROTO,
+  ], "CONFLICT"],
+  ["a new column that must not be null", [
+    { ...TODOS, version: 2, columns: [...TODOS.columns, { name: "due", type: "timestamp" }] },
+    PROTO,
+  ], "CONFLICT"],
+  ["a change under the same version", [{ ...widened, version: 1 }, PROTO], "CONFLICT"],
+  ["no list", { todos: TODOS }, "VALIDATION_ERROR"],
+  ["a table that is none", [null], "VALIDATION_ERROR"],
+  [
+    "a table twice, but for its case",
+    [TODOS, PROTO, { ...TODOS, table: "Todos" }],
+    "VALIDATION_ERROR",
+  ],
+];
+for (const [title, tables, code] of changes) {
+  test(`SchemaRegistry.put() of ${title}: ${code}`, async () => {
+    const registry = await open();
+    unwrapOrThrow(await registry.put({ tables: [TODOS, PROTO] }));
+    assertEquals(await codeOfPut(registry, { tables }), code);
+    if (code !== "ok") assertEquals(registry.tables, [TODOS, PROTO]);
+  });
+}
+
+test("SchemaRegistry.put() refuses what is not { tables }", async () => {
+  const registry = await open();
+  for (const value of [null, 1, "x", [], {}, { table: [] }, [TODOS]]) {
+    assertEquals(await codeOfPut(registry, value), "VALIDATION_ERROR");
+  }
+});
+
+test("SchemaRegistry.put() judges concurrent sets one after the other", async () => {
+  const inner = memoryLogStore();
+  const store = storeWith(inner, {
+    setValue: async (key, value) => {
+      await new Promise<void>(nextTurn);
+      return await inner.setValue(key, value);
+    },
+  });
+  const registry = await open(store);
+  const a: TableSchema = { table: "a", version: 1, columns: [] };
+  const b: TableSchema = { table: "b", version: 1, columns: [] };
+  const codes = await Promise.all([
+    codeOfPut(registry, { tables: [a] }),
+    codeOfPut(registry, { tables: [b] }),
+    codeOfPut(registry, { tables: [a, b] }),
+  ]);
+  assertEquals(codes, ["ok", "CONFLICT", "ok"]);
+  assertEquals(registry.tables, [a, b]);
+});
+
+test("SchemaRegistry.put() changes nothing when the store fails", async () => {
+  const failure = err(new LakeSyncError("STORAGE_ERROR", "The disk is full"));
+  const store = storeWith(memoryLogStore(), { setValue: () => Promise.resolve(failure) });
+  const registry = await open(store);
+  assertEquals(await codeOfPut(registry, { tables: [TODOS] }), "STORAGE_ERROR");
+  assertEquals(registry.tables, []);
+});
+
+test("SchemaRegistry.open() refuses a stored set that is damaged", async () => {
+  const store = memoryLogStore();
+  unwrapOrThrow(await store.setValue("schema", "[{"));
+  const opened = await SchemaRegistry.open(store);
+  assertEquals(opened.ok || opened.error.code, "CORRUPT");
+});

@@ -1,0 +1,110 @@
+/**
+ * `deno task test [PATH]…`: every test that this machine can run, or those under the given paths.
+ *
+ * Tests and the examples in doc comments run on Deno; then all tests that aren't for Deno alone
+ * (`*_deno_test.ts`) run on Bun. Skipped ones are named with their reason. The last line is
+ * `N passed, N failed`, summed over both, with `, N skipped` where there are any.
+ */
+import { existsSync } from "node:fs";
+import { relative, resolve } from "node:path";
+import { runDeno } from "./_run.ts";
+import { BUN_VERSION, findBun, type RunnerReport, runTests } from "./_runners.ts";
+import { listFiles, ROOT } from "./_workspace.ts";
+
+/** The given paths as paths from the root, with slashes. */
+function toFilters(args: readonly string[]): string[] {
+  // `deno task` changes to the root; this is where it was called.
+  const cwd = Deno.env.get("INIT_CWD") ?? Deno.cwd();
+  return args.map((arg) => {
+    const path = [resolve(cwd, arg), resolve(ROOT, arg)].find((path) => existsSync(path));
+    if (path === undefined) {
+      console.error(`Cannot test ${arg}: no such file or folder`);
+      Deno.exit(2);
+    }
+    return relative(ROOT, path).replaceAll("\\", "/");
+  });
+}
+
+async function install(): Promise<void> {
+  const { code, stdout, stderr } = await runDeno(["install"]);
+  if (code === 0) return;
+  console.error(stdout + stderr);
+  console.error("Cannot install the npm dependencies: see above");
+  console.log("0 passed, 1 failed");
+  Deno.exit(1);
+}
+
+async function testOnDeno(filters: readonly string[]): Promise<RunnerReport> {
+  const reporter = Deno.stdout.isTerminal() ? "dot" : "pretty";
+  return await runTests([
+    Deno.execPath(),
+    "test",
+    "--allow-all",
+    // Examples in doc comments. Markdown is left to readme_test.ts, which runs whole programs.
+    "--doc",
+    "--ignore=**/*.md,**/*_bun_test.ts,**/*_browser_test.ts,**/*_browser_test.tsx",
+    `--reporter=${reporter}`,
+    "--junit-path=REPORT",
+    ...filters,
+  ], []);
+}
+
+async function testOnBun(
+  bun: readonly [string, ...string[]],
+  files: readonly string[],
+): Promise<RunnerReport> {
+  const dots = Deno.stdout.isTerminal() ? ["--dots"] : [];
+  const flags = ["--reporter=junit", "--reporter-outfile=REPORT", ...dots];
+  return await runTests([...bun, "test", ...flags, ...files.map((file) => `./${file}`)], files);
+}
+
+const filters = toFilters(Deno.args);
+await install();
+const reports: [string, RunnerReport][] = [];
+const leftOut: string[] = [];
+
+console.log(`Deno ${Deno.version.deno}`);
+reports.push(["Deno", await testOnDeno(filters)]);
+
+const bunFiles = (await listFiles()).filter((file) =>
+  /_test\.tsx?$/.test(file) && !/_(deno|browser)_test\.tsx?$/.test(file) &&
+  (filters.length === 0 ||
+    filters.some((path) => path === "" || file === path || file.startsWith(`${path}/`)))
+);
+if (bunFiles.length > 0) {
+  const bun = await findBun();
+  if ("missing" in bun) {
+    leftOut.push(`${bunFiles.length} test files on Bun ${BUN_VERSION} — ${bun.missing}`);
+  } else {
+    console.log(`\nBun ${BUN_VERSION}`);
+    reports.push(["Bun", await testOnBun(bun.command, bunFiles)]);
+  }
+}
+
+let passed = 0;
+let failed = 0;
+let skipped = leftOut.length;
+console.log();
+for (const what of leftOut) console.log(`skipped: ${what}`);
+for (const [runner, { results }] of reports) {
+  for (const { title, outcome } of results) {
+    if (outcome === "passed") passed++;
+    if (outcome === "skipped") {
+      skipped++;
+      console.log(`skipped: ${title} (${runner})`);
+    }
+  }
+}
+for (const [runner, { results, faults }] of reports) {
+  const titles = results.filter(({ outcome }) => outcome === "failed").map(({ title }) => title);
+  for (const what of [...titles, ...faults]) {
+    failed++;
+    console.log(`failed: ${what} (${runner})`);
+  }
+}
+if (passed + failed + skipped === 0) {
+  failed++;
+  console.log("failed: no test was found");
+}
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+if (failed > 0) Deno.exit(1);
