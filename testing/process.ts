@@ -116,6 +116,21 @@ export class ScriptProcess implements AsyncDisposable {
     }
   }
 
+  /**
+   * Waits until stdout matches.
+   *
+   * @param pattern What to wait for, with one group.
+   * @returns What the group matched.
+   */
+  async stdoutMatch(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const match = pattern.exec(this.#stdout);
+      if (match !== null) return match[1] ?? "";
+      if (this.#ended) throw new Error(`The script ended without ${pattern}: ${this.#stderr}`);
+      await this.#more.promise;
+    }
+  }
+
   /** Writes a value as a line of JSON to stdin. */
   send(value: unknown): void {
     this.#child.stdin.write(`${JSON.stringify(value)}\n`);
