@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { spawnScript, test } from "@lakesync/testing";
+import { spawnScript, test, withTempDir } from "@lakesync/testing";
 
 test({ name: "the demo does the main job and reports it", timeoutMs: 180_000 }, async () => {
   await using demo = spawnScript(new URL("./main.ts", import.meta.url));
@@ -23,12 +23,16 @@ test({ name: "the demo does the main job and reports it", timeoutMs: 180_000 }, 
 test({
   name: "demo --keep leaves the gateway running until it is told to stop",
   timeoutMs: 180_000,
-}, async () => {
-  await using demo = spawnScript(new URL("./main.ts", import.meta.url), { args: ["--keep"] });
-  const url = await demo.stdoutMatch(/curl (http:\S+)\/v1\/admin\/default\/stats\n[^]*Ctrl-C/);
-  const stats = await (await fetch(`${url}/v1/admin/default/stats`)).json() as {
-    tables: Record<string, { rows: number }>;
-  };
-  assertEquals(stats.tables["airports"]?.rows, 3_375);
-  assertEquals((await demo.kill("SIGINT")).code, 0);
-});
+}, () =>
+  withTempDir(async (directory) => {
+    await using demo = spawnScript(new URL("./main.ts", import.meta.url), {
+      args: ["--keep"],
+      env: { TMPDIR: directory },
+    });
+    const url = await demo.stdoutMatch(/curl (http:\S+)\/v1\/admin\/default\/stats\n[^]*Ctrl-C/);
+    const stats = await (await fetch(`${url}/v1/admin/default/stats`)).json() as {
+      tables: Record<string, { rows: number }>;
+    };
+    assertEquals(stats.tables["airports"]?.rows, 3_375);
+    assertEquals((await demo.kill("SIGINT")).code, 0);
+  }));
