@@ -1,0 +1,245 @@
+import { canonicalJson, decodeBase64, type FlushEntry } from "@lakesync/core";
+import type { ColumnType, JsonValue } from "@lakesync/core";
+import type { LakeField } from "./lake_schema.ts";
+import { encodeTexts, orderTexts } from "./_texts.ts";
+
+/** What a cell of a user's column is on its way into a file. */
+export type Cell = string | number | bigint | boolean | Uint8Array | null;
+
+/** Rows of one table and day, column by column: what becomes a data file. */
+export interface RowColumns {
+  /** How many rows there are. */
+  readonly count: number;
+  /** The place in the log. */
+  readonly seq: readonly number[];
+  /** What was done. */
+  readonly op: readonly string[];
+  /** The keys, in UTF-8; equal ones are one and the same array. */
+  readonly id: readonly Uint8Array[];
+  /** The first and the last key, and how many different ones there are. */
+  readonly ids: { readonly min: string; readonly max: string; readonly distinct: number };
+  /** The stamps, as signed 64 bits. */
+  readonly hlc: BigInt64Array;
+  /** The makers. */
+  readonly clientId: readonly string[];
+  /** The transactions. */
+  readonly txId: readonly (string | null)[];
+  /** When the gateway took them, in ms. */
+  readonly at: readonly number[];
+  /** What they carry. */
+  readonly columns: readonly (string | null)[];
+  /** The user's columns. */
+  readonly cells: readonly (readonly Cell[])[];
+}
+
+const ROW_WEIGHT = 100;
+
+/** Collects the rows of one table and gives them sorted by `id`, then `_hlc`. */
+export class RowBuffer {
+  readonly #places: ReadonlyMap<string, number>;
+  readonly #types: readonly ColumnType[];
+  readonly #names: readonly string[];
+  #count = 0;
+  #weight = 0;
+  #seq: number[] = [];
+  #op: string[] = [];
+  #idCode: number[] = [];
+  #ids: string[] = [];
+  #idCodes = new Map<string, number>();
+  #hlc: BigInt64Array = new BigInt64Array(1024);
+  #clientId: string[] = [];
+  #txId: (string | null)[] = [];
+  #at: number[] = [];
+  #columns: (string | null)[] = [];
+  #cells: Cell[][];
+
+  /** @param columns The user's columns, in the table's order. */
+  constructor(columns: readonly LakeField[]) {
+    this.#places = new Map(columns.map(({ column }, i) => [column.name, i]));
+    this.#types = columns.map(({ column }) => column.type);
+    this.#names = columns.map(({ column }) => column.name);
+    this.#cells = columns.map(() => []);
+  }
+
+  /** How many rows wait. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** About how many bytes they take. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  /**
+   * Adds a row.
+   *
+   * @throws {RangeError} Where it carries a column that the table has not, or a value that is not
+   * in its wire form. Then the buffer is of no more use.
+   */
+  add({ seq, at, delta }: FlushEntry): void {
+    const row = this.#count++;
+    this.#seq.push(seq);
+    this.#at.push(Math.floor(at));
+    this.#op.push(delta.op);
+    this.#clientId.push(delta.clientId);
+    this.#txId.push(delta.txId ?? null);
+    if (row === this.#hlc.length) {
+      const grown = new BigInt64Array(row * 2);
+      grown.set(this.#hlc);
+      this.#hlc = grown;
+    }
+    this.#hlc[row] = BigInt(delta.hlc);
+    let code = this.#idCodes.get(delta.rowId);
+    if (code === undefined) {
+      code = this.#ids.length;
+      this.#ids.push(delta.rowId);
+      this.#idCodes.set(delta.rowId, code);
+    }
+    this.#idCode.push(code);
+    for (const cells of this.#cells) cells.push(null);
+    this.#weight += ROW_WEIGHT + this.#addCells(row, delta.columns);
+  }
+
+  #addCells(
+    row: number,
+    columns: readonly { readonly column: string; readonly value: JsonValue }[],
+  ): number {
+    let weight = 0;
+    let last = -1;
+    let ordered = true;
+    for (const { column, value } of columns) {
+      const place = this.#places.get(column);
+      if (place === undefined) throw new RangeError(`column "${column}" is not in its schema`);
+      if (place < last) ordered = false;
+      last = place;
+      if (value === null) continue;
+      const cell = toCell(this.#types[place]!, value);
+      this.#cells[place]![row] = cell;
+      weight += typeof cell === "string" || cell instanceof Uint8Array ? cell.length : 8;
+    }
+    this.#columns.push(this.#listOf(columns, ordered));
+    return weight;
+  }
+
+  #listOf(columns: readonly { readonly column: string }[], ordered: boolean): string | null {
+    if (columns.length === 0) return null;
+    if (columns.length === 1) return columns[0]!.column;
+    if (ordered) return columns.map(({ column }) => column).join(",");
+    const places = columns.map(({ column }) => this.#places.get(column)!);
+    return places.sort((a, b) => a - b).map((place) => this.#names[place]!).join(",");
+  }
+
+  /** The rows, sorted; the buffer is empty afterwards. There must be one at least. */
+  take(): RowColumns {
+    const places = orderTexts(this.#ids);
+    const sorted = Array.from(places, (code) => this.#ids[code]!);
+    const rank = new Uint32Array(sorted.length);
+    for (let i = 0; i < places.length; i++) rank[places[i]!] = i;
+    const order = this.#order(rank);
+    const pick = <T>(values: readonly T[]): T[] => {
+      const picked = new Array<T>(order.length);
+      for (let i = 0; i < order.length; i++) picked[i] = values[order[i]!]!;
+      return picked;
+    };
+    const encoded = encodeTexts(sorted);
+    const codes = this.#idCode;
+    const id = new Array<Uint8Array>(order.length);
+    const hlc = new BigInt64Array(order.length);
+    for (let i = 0; i < order.length; i++) {
+      id[i] = encoded[rank[codes[order[i]!]!]!]!;
+      hlc[i] = this.#hlc[order[i]!]!;
+    }
+    const rows: RowColumns = {
+      count: this.#count,
+      seq: pick(this.#seq),
+      op: pick(this.#op),
+      id,
+      ids: { min: sorted[0]!, max: sorted.at(-1)!, distinct: sorted.length },
+      hlc,
+      clientId: pick(this.#clientId),
+      txId: pick(this.#txId),
+      at: pick(this.#at),
+      columns: pick(this.#columns),
+      cells: this.#cells.map(pick),
+    };
+    this.clear();
+    return rows;
+  }
+
+  /** Forgets the rows. */
+  clear(): void {
+    this.#count = 0;
+    this.#weight = 0;
+    this.#seq = [];
+    this.#op = [];
+    this.#idCode = [];
+    this.#ids = [];
+    this.#idCodes = new Map();
+    this.#clientId = [];
+    this.#txId = [];
+    this.#at = [];
+    this.#columns = [];
+    this.#cells = this.#cells.map(() => []);
+  }
+
+  /**
+   * Rows in the order of id and stamp: dealt out by their ids' ranks, and what falls to one id,
+   * nearly in order already, put right.
+   */
+  #order(rank: Uint32Array): Uint32Array {
+    const codes = this.#idCode;
+    const starts = new Uint32Array(rank.length + 1);
+    for (const code of codes) starts[rank[code]! + 1]!++;
+    for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
+    const next = starts.slice();
+    const order = new Uint32Array(this.#count);
+    for (let row = 0; row < order.length; row++) order[next[rank[codes[row]!]!]!++] = row;
+    const hlc = this.#hlc;
+    for (let group = 0; group < rank.length; group++) {
+      const start = starts[group]!;
+      const end = starts[group + 1]!;
+      for (let i = start + 1; i < end; i++) {
+        if (hlc[order[i]!]! >= hlc[order[i - 1]!]!) continue;
+        // Rows of equal stamps stay in the log's order.
+        order.subarray(start, end).sort((a, b) =>
+          hlc[a]! < hlc[b]! ? -1 : hlc[a]! > hlc[b]! ? 1 : a - b
+        );
+        break;
+      }
+    }
+    return order;
+  }
+}
+
+function toCell(type: ColumnType, value: Exclude<JsonValue, null>): Cell {
+  switch (type) {
+    case "string":
+      if (typeof value === "string") return value;
+      break;
+    case "number":
+      if (typeof value === "number") return value;
+      break;
+    case "boolean":
+      if (typeof value === "boolean") return value;
+      break;
+    case "integer":
+      if (typeof value === "number" || typeof value === "string") return BigInt(value);
+      break;
+    case "timestamp":
+      if (typeof value === "string") return toMicros(value);
+      break;
+    case "bytes":
+      if (typeof value === "string") return decodeBase64(value);
+      break;
+    case "json":
+      return canonicalJson(value);
+  }
+  throw new RangeError(`a value of type ${type} is a ${typeof value}`);
+}
+
+/** Microseconds since 1970 of `YYYY-MM-DDThh:mm:ss.ffffffZ`. */
+function toMicros(text: string): bigint {
+  const millis = Date.parse(`${text.slice(0, 23)}Z`);
+  return BigInt(millis) * 1000n + BigInt(text.slice(23, 26));
+}

@@ -1,0 +1,8 @@
+/**
+ * Sources: what data flows into a gateway from.
+ *
+ * @module
+ */
+export { type CsvRecord, csvRecords, type CsvRecordsOptions } from "./csv_records.ts";
+export { jsonRecords } from "./json_records.ts";
+export { type Records, recordSource, type RecordSourceOptions } from "./record_source.ts";
