@@ -9,6 +9,8 @@ export * from "./errors.ts";
 export * from "./hlc.ts";
 export * from "./json.ts";
 export * from "./merge.ts";
+export * from "./object_body.ts";
+export * from "./object_key.ts";
 export * from "./ports.ts";
 export * from "./result.ts";
 export * from "./schema.ts";

@@ -22,3 +22,4 @@ export {
 export { FakeGateway } from "./transport.ts";
 export type { FakeGatewayOptions, GatewayFault, GatewayRequest } from "./transport.ts";
 export { type FileObjectStore, fileObjectStore, memoryObjectStore } from "./stores.ts";
+export { type SqlDatabaseSubject, testSqlDatabase } from "./sql_database.ts";

@@ -2,6 +2,12 @@ import { open, readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
+  abortedError,
+  bodyChunks,
+  checkByteRange,
+  checkListLimit,
+  checkObjectKey,
+  checkObjectPrefix,
   err,
   LakeSyncError,
   type ObjectInfo,
@@ -11,7 +17,6 @@ import {
   systemRandom,
   toLakeSyncError,
 } from "@lakesync/core";
-import { aborted, chunksOf } from "./_body.ts";
 import {
   removeFile,
   syncDirectory,
@@ -19,7 +24,6 @@ import {
   temporaryDirectory,
   writeDurably,
 } from "./_durable.ts";
-import { checkKey, checkLimit, checkPrefix, checkRange } from "./_key.ts";
 import { walkKeys } from "./_walk.ts";
 
 /** Options of {@linkcode fileObjectStore}. */
@@ -78,18 +82,18 @@ export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStor
     location: pathToFileURL(directory).href.replace(/\/+$/, ""),
 
     async put(key, body, { ifAbsent = false, signal } = {}) {
-      checkKey(key);
+      checkObjectKey(key);
       const path = pathOf(key);
       try {
         signal?.throwIfAborted();
-        await writeDurably(path, chunksOf(body, signal), {
+        await writeDurably(path, bodyChunks(body, signal), {
           temporary: join(temporary, systemRandom.uuid()),
           ifAbsent,
           beforeCommit: () => signal?.throwIfAborted(),
         });
         return ok(undefined);
       } catch (thrown) {
-        if (signal?.aborted === true) return err(aborted(`the put of "${key}"`, signal));
+        if (signal?.aborted === true) return err(abortedError(`the put of "${key}"`, signal));
         if (ifAbsent && systemCode(thrown) === "EEXIST" && await isFile(path)) {
           return err(new LakeSyncError("CONFLICT", `Cannot put "${key}": it is there already`));
         }
@@ -98,9 +102,9 @@ export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStor
     },
 
     async get(key, { start = 0, end = Infinity, signal } = {}) {
-      checkKey(key);
-      checkRange(start, end);
-      if (signal?.aborted === true) return err(aborted(`the get of "${key}"`, signal));
+      checkObjectKey(key);
+      checkByteRange(start, end);
+      if (signal?.aborted === true) return err(abortedError(`the get of "${key}"`, signal));
       try {
         return ok(await readRange(pathOf(key), { start, end }));
       } catch (thrown) {
@@ -114,7 +118,7 @@ export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStor
     },
 
     async head(key) {
-      checkKey(key);
+      checkObjectKey(key);
       try {
         return ok(await infoOf(key, pathOf(key)));
       } catch (thrown) {
@@ -123,8 +127,8 @@ export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStor
     },
 
     async list(prefix, { after, limit = 1000, signal } = {}) {
-      checkPrefix(prefix);
-      checkLimit(limit);
+      checkObjectPrefix(prefix);
+      checkListLimit(limit);
       try {
         const objects: ObjectInfo[] = [];
         for await (const key of walkKeys(directory, { prefix, after })) {
@@ -137,13 +141,15 @@ export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStor
         signal?.throwIfAborted();
         return ok({ objects, next: undefined });
       } catch (thrown) {
-        if (signal?.aborted === true) return err(aborted(`the listing of "${prefix}"`, signal));
+        if (signal?.aborted === true) {
+          return err(abortedError(`the listing of "${prefix}"`, signal));
+        }
         return err(storageError(thrown, `list "${prefix}"`));
       }
     },
 
     async delete(keys) {
-      for (const key of keys) checkKey(key);
+      for (const key of keys) checkObjectKey(key);
       try {
         for (const key of keys) await removeFile(pathOf(key));
         return ok(undefined);

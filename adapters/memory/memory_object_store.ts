@@ -1,4 +1,10 @@
 import {
+  abortedError,
+  bodyChunks,
+  checkByteRange,
+  checkListLimit,
+  checkObjectKey,
+  checkObjectPrefix,
   type Clock,
   err,
   LakeSyncError,
@@ -8,8 +14,6 @@ import {
   systemClock,
   toLakeSyncError,
 } from "@lakesync/core";
-import { aborted, chunksOf } from "./_body.ts";
-import { checkKey, checkLimit, checkPrefix, checkRange } from "./_key.ts";
 
 /** Options of {@linkcode memoryObjectStore}. */
 export interface MemoryObjectStoreOptions {
@@ -61,11 +65,11 @@ export function memoryObjectStore(options: MemoryObjectStoreOptions = {}): Objec
     location,
 
     async put(key, body, { ifAbsent = false, signal } = {}) {
-      checkKey(key);
+      checkObjectKey(key);
       try {
         signal?.throwIfAborted();
         const chunks: Uint8Array[] = [];
-        for await (const chunk of chunksOf(body, signal)) chunks.push(chunk.slice());
+        for await (const chunk of bodyChunks(body, signal)) chunks.push(chunk.slice());
         signal?.throwIfAborted();
         if (ifAbsent && objects.has(key)) {
           return err(new LakeSyncError("CONFLICT", `Cannot put "${key}": it is there already`));
@@ -75,7 +79,7 @@ export function memoryObjectStore(options: MemoryObjectStoreOptions = {}): Objec
       } catch (thrown) {
         return err(
           signal?.aborted === true
-            ? aborted(`the put of "${key}"`, signal)
+            ? abortedError(`the put of "${key}"`, signal)
             : toLakeSyncError(thrown, "STORAGE_ERROR"),
         );
       }
@@ -83,9 +87,9 @@ export function memoryObjectStore(options: MemoryObjectStoreOptions = {}): Objec
 
     // deno-lint-ignore require-await -- async, so that an ill-formed key rejects as in every store
     async get(key, { start = 0, end = Infinity, signal } = {}) {
-      checkKey(key);
-      checkRange(start, end);
-      if (signal?.aborted === true) return err(aborted(`the get of "${key}"`, signal));
+      checkObjectKey(key);
+      checkByteRange(start, end);
+      if (signal?.aborted === true) return err(abortedError(`the get of "${key}"`, signal));
       const object = objects.get(key);
       if (object === undefined) {
         return err(new LakeSyncError("NOT_FOUND", `Cannot get "${key}": there is no such object`));
@@ -95,16 +99,16 @@ export function memoryObjectStore(options: MemoryObjectStoreOptions = {}): Objec
 
     // deno-lint-ignore require-await -- async, so that an ill-formed key rejects as in every store
     async head(key) {
-      checkKey(key);
+      checkObjectKey(key);
       const object = objects.get(key);
       return ok(object && info(key, object));
     },
 
     // deno-lint-ignore require-await -- async, so that an ill-formed prefix rejects as in every store
     async list(prefix, { after, limit = 1000, signal } = {}) {
-      checkPrefix(prefix);
-      checkLimit(limit);
-      if (signal?.aborted === true) return err(aborted(`the listing of "${prefix}"`, signal));
+      checkObjectPrefix(prefix);
+      checkListLimit(limit);
+      if (signal?.aborted === true) return err(abortedError(`the listing of "${prefix}"`, signal));
       // Keys are ASCII, so the order of code units is that of bytes.
       const keys = [...objects.keys()]
         .filter((key) => key.startsWith(prefix) && (after === undefined || key > after))
@@ -118,7 +122,7 @@ export function memoryObjectStore(options: MemoryObjectStoreOptions = {}): Objec
 
     // deno-lint-ignore require-await -- async, so that an ill-formed key rejects as in every store
     async delete(keys) {
-      for (const key of keys) checkKey(key);
+      for (const key of keys) checkObjectKey(key);
       for (const key of keys) objects.delete(key);
       return ok(undefined);
     },
