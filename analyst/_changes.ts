@@ -1,0 +1,73 @@
+import type { Hlc, LakeFile, LakeScan } from "@lakesync/core";
+import { compareHlc } from "@lakesync/core";
+import { type AppColumn, DUCKDB_TYPES, OWN_COLUMNS, type OwnColumn } from "./_layout.ts";
+import { name, text } from "./_sql.ts";
+
+/** What a changelog is read from. */
+export interface ChangesSource {
+  /** Its app's columns. */
+  readonly columns: readonly AppColumn[];
+  /** Its lake table, where there is one. */
+  readonly scan: LakeScan | undefined;
+  /** The table that holds its pending deltas, where there is one. */
+  readonly pending: string | undefined;
+  /** Only changes up to this stamp. */
+  readonly asOf: Hlc | undefined;
+  /** Where DuckDB opens a file. */
+  readonly locate: (file: LakeFile) => string;
+}
+
+const MAX_LONG = "9223372036854775807";
+
+/** The names and DuckDB types of a changelog's columns. */
+export function changesColumns(columns: readonly AppColumn[]): readonly OwnColumn[] {
+  return [
+    ...OWN_COLUMNS,
+    ...columns.map(({ lakeName, type }) => ({ name: lakeName, type: DUCKDB_TYPES[type] })),
+  ];
+}
+
+/** The query of a changelog: its files and its pending deltas, each delta once. */
+export function changesSql(source: ChangesSource): string {
+  const columns = changesColumns(source.columns);
+  const { scan, pending, asOf } = source;
+  const files =
+    scan?.files.filter(({ hlc }) =>
+      asOf === undefined || hlc === undefined || compareHlc(hlc.min, asOf) <= 0
+    ) ?? [];
+  const parts: string[] = [];
+  if (scan !== undefined && files.length > 0) {
+    parts.push(filesSql(columns, scan, files.map(source.locate)));
+  }
+  if (pending !== undefined) {
+    parts.push(`SELECT ${columns.map((column) => name(column.name))} FROM ${name(pending)}`);
+  }
+  if (parts.length === 0) {
+    const nothing = columns.map((column) => `NULL::${column.type} AS ${name(column.name)}`);
+    return `SELECT ${nothing} WHERE false`;
+  }
+  const all = parts.join(" UNION ALL ");
+  if (asOf === undefined) return all;
+  // A stamp beyond what a long holds is beyond every change.
+  const bound = compareHlc(asOf, MAX_LONG) > 0 ? MAX_LONG : asOf;
+  return `SELECT * FROM (${all}) WHERE "_hlc" <= ${bound}`;
+}
+
+/** By field id, so that a file from before a column was added gives NULL for it. */
+function filesSql(
+  columns: readonly OwnColumn[],
+  scan: LakeScan,
+  locations: readonly string[],
+): string {
+  const types = new Map(columns.map((column) => [column.name, column.type]));
+  const fields = scan.columns.map(({ fieldId, name: column }) =>
+    `${fieldId}: {name: ${text(column)}, type: ${text(types.get(column) ?? "VARCHAR")}, ` +
+    `default_value: NULL}`
+  );
+  const present = new Set(scan.columns.map((column) => column.name));
+  const list = columns.map((column) =>
+    present.has(column.name) ? name(column.name) : `NULL::${column.type} AS ${name(column.name)}`
+  );
+  return `SELECT ${list} FROM read_parquet([${locations.map(text)}], ` +
+    `schema = MAP {${fields}}, hive_partitioning = false)`;
+}

@@ -1,0 +1,17 @@
+/**
+ * Asks a lake with SQL: DuckDB over the changelogs that flushes write and over the deltas that are
+ * not flushed yet, as they are now or as they were at any stamp. Runs on Deno and Bun.
+ *
+ * @module
+ */
+export {
+  type Analyst,
+  type AnalystOptions,
+  openAnalyst,
+  type QueryOptions,
+  type QueryResult,
+  type QueryStream,
+} from "./analyst.ts";
+export { fileLocation } from "./locate.ts";
+export { type PendingDeltas, pendingFromLog, type PendingFromLogOptions } from "./pending.ts";
+export type { QueryColumn, QueryParam, QueryRow, QueryValue } from "./values.ts";

@@ -1,0 +1,101 @@
+import {
+  err,
+  type FlushEntry,
+  LakeSyncError,
+  type LogEntry,
+  type LogStore,
+  ok,
+  type ReadLogOptions,
+} from "@lakesync/core";
+import { test } from "@lakesync/testing";
+import { assertEquals } from "@std/assert";
+import { pendingFromLog } from "./mod.ts";
+
+const TABLES = ["a", "b", "c"];
+
+function logEntry(seq: number): LogEntry {
+  const table = TABLES[seq % 3]!;
+  const delta = {
+    op: "DELETE",
+    table,
+    rowId: `r${seq}`,
+    clientId: "c",
+    columns: [],
+    hlc: String(seq),
+    deltaId: "",
+  };
+  return {
+    seq,
+    hash: "",
+    at: seq * 10,
+    txEnd: true,
+    clientId: "c",
+    table,
+    rowId: delta.rowId,
+    json: JSON.stringify(delta),
+    effect: {
+      before: "none",
+      after: "dead",
+      last: true,
+      life: true,
+      columns: [],
+      state: undefined,
+    },
+  };
+}
+
+/** A log of so many entries that gives two at a time, grows while it is read and is trimmed. */
+function fakeLog(options: { length: number; trimmed?: number }): LogStore {
+  const { trimmed = 0 } = options;
+  let { length } = options;
+  const store: Pick<LogStore, "epoch" | "head" | "read"> = {
+    epoch: "e",
+    head: () => Promise.resolve(ok({ seq: length, hash: "" })),
+    read: (after: number, { through = Infinity }: ReadLogOptions) => {
+      if (after < trimmed) {
+        return Promise.resolve(err(new LakeSyncError("CHECKPOINT_REQUIRED", "trimmed")));
+      }
+      length++;
+      const end = Math.min(after + 2, through, length);
+      const entries: LogEntry[] = [];
+      for (let seq = after + 1; seq <= end; seq++) entries.push(logEntry(seq));
+      return Promise.resolve(ok(entries));
+    },
+  };
+  return store as LogStore;
+}
+
+const schemas = () => Promise.resolve(ok([]));
+
+test("pendingFromLog() gives each table's entries above its seq, up to the head it began with", async () => {
+  const pending = pendingFromLog(fakeLog({ length: 11 }), { schemas });
+  const entries: FlushEntry[] = [];
+  for await (const chunk of pending.read(new Map([["a", 5], ["b", 2]]))) {
+    if (!chunk.ok) throw chunk.error;
+    entries.push(...chunk.value);
+  }
+  assertEquals(entries.map(({ seq }) => seq), [4, 6, 7, 9, 10]);
+  assertEquals(entries[0]?.at, 40);
+  assertEquals(entries[0]?.delta.table, "b");
+  assertEquals(pending.epoch, "e");
+});
+
+test("pendingFromLog() reads nothing where all is flushed", async () => {
+  const pending = pendingFromLog(fakeLog({ length: 3, trimmed: 3 }), { schemas });
+  for await (const chunk of pending.read(new Map([["a", 3]]))) assertEquals(chunk, ok([]));
+  for await (const chunk of pending.read(new Map())) assertEquals(chunk, ok([]));
+});
+
+test("pendingFromLog() ends with CHECKPOINT_REQUIRED where the log is trimmed, ABORTED by its signal", async () => {
+  const pending = pendingFromLog(fakeLog({ length: 5, trimmed: 2 }), { schemas });
+  const codes: string[] = [];
+  for await (const chunk of pending.read(new Map([["a", 1]]))) {
+    codes.push(chunk.ok ? "ok" : chunk.error.code);
+  }
+  const controller = new AbortController();
+  for await (const chunk of pending.read(new Map([["a", 2]]), { signal: controller.signal })) {
+    codes.push(chunk.ok ? "ok" : chunk.error.code);
+    controller.abort();
+  }
+  assertEquals(codes, ["CHECKPOINT_REQUIRED", "ok", "ABORTED"]);
+});
