@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RowState } from "@lakesync/core";
 import { rowFromJson, rowToJson } from "./row_json.ts";
+import { storedText } from "./sqlite_text.ts";
 
 /** A row that is not yet in the table. */
 export interface DirtyRow {
@@ -53,7 +54,7 @@ export class SqliteRows {
     const key = rowKeyOf(tbl, rowId);
     const dirty = this.#active.get(key) ?? this.#closed.rows.get(key);
     if (dirty !== undefined) return dirty.state;
-    const row = this.#select.get(tbl, rowId) as { state: string } | undefined;
+    const row = this.#select.get(tbl, storedText(rowId)) as { state: string } | undefined;
     return row === undefined ? undefined : rowFromJson(row.state);
   }
 
@@ -112,7 +113,7 @@ export class SqliteRows {
   #fold(rows: readonly DirtyRow[]): void {
     for (const { tbl, rowId, state, seq } of rows) {
       const alive = state.life === undefined ? null : Number(state.life.alive);
-      this.#upsert.run(tbl, rowId, alive, seq, rowToJson(state));
+      this.#upsert.run(tbl, storedText(rowId), alive, seq, rowToJson(state));
     }
   }
 

@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import {
   type AppendOutcome,
   type AppendPlan,
@@ -7,11 +7,9 @@ import {
   type Clock,
   cloneRow,
   compareHlc,
-  compareStamps,
   type Delta,
   emptyRow,
   err,
-  type Hlc,
   LakeSyncError,
   type LogEntry,
   type LogPosition,
@@ -23,19 +21,22 @@ import {
   type Random,
   type ReadLogOptions,
   type Result,
-  type RowWrite,
   type Stamp,
   systemClock,
   systemRandom,
   toLakeSyncError,
 } from "@lakesync/core";
 import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
-import { rowFromJson } from "./row_json.ts";
-import { greatestStamp } from "./row_stamp.ts";
-import { packEffect, unpackEffect } from "./sqlite_effect.ts";
+import { SqliteClients, type StagedClients } from "./sqlite_clients.ts";
+import { packEffect } from "./sqlite_effect.ts";
+import { type LogRow, storedHlc, toEntry } from "./sqlite_entry.ts";
+import { closedError, storageError } from "./sqlite_error.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { type DirtyRow, rowKeyOf, SqliteRows } from "./sqlite_rows.ts";
+import { openSnapshot } from "./sqlite_snapshot.ts";
 import { prepareStatements, type Statements } from "./sqlite_statements.ts";
+import { storedText } from "./sqlite_text.ts";
+import { lastTxEnd, purgeStep, trimStep } from "./sqlite_trim.ts";
 import { nextTurn } from "./turn.ts";
 
 /** Options of {@linkcode openSqliteLogStore}. */
@@ -104,12 +105,6 @@ interface Waiting {
   readonly resolve: (result: Result<AppendOutcome>) => void;
 }
 
-interface KnownClient {
-  readonly no: number;
-  /** The greatest stamp of its that the store remembers: above it nothing can be a duplicate. */
-  greatest: Hlc | undefined;
-}
-
 /** What a commit changes in memory once it has succeeded. */
 interface Staged {
   seq: number;
@@ -117,29 +112,14 @@ interface Staged {
   at: number;
   readonly rows: Map<string, DirtyRow>;
   readonly visible: Map<number, number>;
-  readonly clients: Map<string, KnownClient>;
+  readonly clients: StagedClients;
   readonly tables: Map<string, number>;
-}
-
-interface LogRow {
-  seq: number;
-  hash: number;
-  at: number;
-  tx_end: number;
-  client_id: string;
-  name: string;
-  row_id: string;
-  json: string;
-  effect: number;
-  won: string | null;
-  state: string | null;
 }
 
 /** So many deltas share one commit at the most. */
 const GROUP_DELTAS = 20_000;
-const KNOWN_CLIENTS = 10_000;
-const CHUNK = 500;
-const TRIM_STEP = 10_000;
+/** So many replayed rows are handed on together. */
+const REPLAY_ROWS = 500;
 
 class SqliteLogStore implements LogStore {
   readonly epoch: string;
@@ -150,7 +130,7 @@ class SqliteLogStore implements LogStore {
   readonly #rows: SqliteRows;
   readonly #tables = new Map<string, number>();
   readonly #visible = new Map<number, number>();
-  readonly #clients = new Map<string, KnownClient>();
+  readonly #clients: SqliteClients;
   readonly #snapshots = new Set<() => void>();
   readonly #statements: Statements;
   #seq = 0;
@@ -168,6 +148,7 @@ class SqliteLogStore implements LogStore {
     this.#db = file.db;
     this.#clock = clock;
     this.#statements = prepareStatements(this.#db);
+    this.#clients = new SqliteClients(this.#statements);
     const meta = new Map(
       (this.#db.prepare("SELECT key, value FROM meta").all() as { key: string; value: string }[])
         .map(({ key, value }) => [key, value]),
@@ -210,12 +191,12 @@ class SqliteLogStore implements LogStore {
       this.#seq = row.seq;
       this.#at = row.at;
       const tbl = this.#tables.get(row.name)!;
-      const key = rowKeyOf(tbl, row.row_id);
-      const held = dirty.get(key)?.state ?? this.#rows.get(tbl, row.row_id);
+      const key = rowKeyOf(tbl, delta.rowId);
+      const held = dirty.get(key)?.state ?? this.#rows.get(tbl, delta.rowId);
       const state = held === undefined ? emptyRow() : cloneRow(held);
       mergeDelta(state, delta);
-      dirty.set(key, { tbl, rowId: row.row_id, state, seq: row.seq });
-      if (dirty.size >= CHUNK) {
+      dirty.set(key, { tbl, rowId: delta.rowId, state, seq: row.seq });
+      if (dirty.size >= REPLAY_ROWS) {
         this.#rows.put(dirty.values(), this.#seq);
         dirty = new Map();
       }
@@ -318,8 +299,7 @@ class SqliteLogStore implements LogStore {
     this.#at = staged.at;
     for (const [name, no] of staged.tables) this.#tables.set(name, no);
     for (const [no, visible] of staged.visible) this.#visible.set(no, visible);
-    for (const [clientId, client] of staged.clients) this.#clients.set(clientId, client);
-    if (this.#clients.size > KNOWN_CLIENTS) this.#clients.clear();
+    this.#clients.publish(staged.clients);
     this.#rows.put(staged.rows.values(), staged.seq);
   }
 
@@ -331,7 +311,7 @@ class SqliteLogStore implements LogStore {
       now,
       purged: this.#purged,
       duplicate: (delta) => {
-        const seq = this.#duplicate(delta, staged);
+        const seq = this.#clients.duplicate(delta, staged.clients);
         if (seq !== undefined) from = Math.min(from, seq);
         return seq;
       },
@@ -362,14 +342,14 @@ class SqliteLogStore implements LogStore {
     const statements = this.#statements;
     for (const [key, value] of plan.values ?? []) this.#setValue(key, value);
     if (from === Infinity) return;
-    const pusher = this.#client(request.clientId, staged);
+    const pusher = this.#clients.get(request.clientId, staged.clients);
     statements.setPusher.run(from, pusher.no);
     staged.at = Math.max(staged.at, now);
     const changed = new Set<number>();
     for (const { delta, effect, txEnd } of plan.entries) {
       const client = delta.clientId === request.clientId
         ? pusher
-        : this.#client(delta.clientId, staged);
+        : this.#clients.get(delta.clientId, staged.clients);
       if (client.greatest === undefined || compareHlc(delta.hlc, client.greatest) > 0) {
         client.greatest = delta.hlc;
       }
@@ -386,7 +366,7 @@ class SqliteLogStore implements LogStore {
         client.no,
         storedHlc(delta.hlc),
         tbl,
-        delta.rowId,
+        storedText(delta.rowId),
         JSON.stringify(delta),
         packed.effect,
         packed.won,
@@ -406,49 +386,6 @@ class SqliteLogStore implements LogStore {
       const tbl = this.#table(table, staged);
       staged.rows.set(rowKeyOf(tbl, rowId), { tbl, rowId, state, seq: staged.seq });
     }
-  }
-
-  #duplicate(delta: Delta, staged: Staged): number | undefined {
-    const client = this.#knownClient(delta.clientId, staged);
-    if (client?.greatest === undefined || compareHlc(delta.hlc, client.greatest) > 0) {
-      return undefined;
-    }
-    const hlc = storedHlc(delta.hlc);
-    for (const row of this.#statements.sameStamp.iterate(client.no, hlc)) {
-      const { seq, json } = row as unknown as { seq: number; json: string };
-      if ((JSON.parse(json) as Delta).deltaId === delta.deltaId) return seq;
-    }
-    const kept = this.#statements.kept.get(client.no, hlc, delta.deltaId);
-    return (kept as { seq: number } | undefined)?.seq;
-  }
-
-  #knownClient(clientId: string, staged: Staged): KnownClient | undefined {
-    const known = staged.clients.get(clientId);
-    if (known !== undefined) return known;
-    const cached = this.#clients.get(clientId);
-    let client: KnownClient | undefined;
-    if (cached === undefined) {
-      const row = this.#statements.client.get(clientId) as { no: number } | undefined;
-      if (row === undefined) return undefined;
-      const { greatest } = this.#statements.greatest.get(row.no, row.no) as {
-        greatest: string | null;
-      };
-      client = { no: row.no, greatest: greatest ?? undefined };
-    } else {
-      // A copy: this commit may fail.
-      client = { ...cached };
-    }
-    staged.clients.set(clientId, client);
-    return client;
-  }
-
-  #client(clientId: string, staged: Staged): KnownClient {
-    const known = this.#knownClient(clientId, staged);
-    if (known !== undefined) return known;
-    const { no } = this.#statements.addClient.get(clientId) as { no: number };
-    const client: KnownClient = { no, greatest: undefined };
-    staged.clients.set(clientId, client);
-    return client;
   }
 
   #table(name: string, staged: Staged): number {
@@ -492,25 +429,15 @@ class SqliteLogStore implements LogStore {
   }
 
   snapshot(): Promise<Result<LogSnapshot>> {
-    return this.#guard(() => {
-      const position: LogPosition = { seq: this.#seq, hash: hashText(this.#hash) };
-      const dirty = this.#rows.dirty();
-      const names = new Map([...this.#tables].map(([name, no]) => [no, name]));
-      // A second connection holds its own view of the table while this one goes on writing; the
-      // rows that are not folded yet are laid over it. Both are taken in one turn of the event loop.
-      const reader = new DatabaseSync(this.#path, { readOnly: true });
-      reader.exec("BEGIN");
-      reader.prepare("SELECT 1 FROM meta LIMIT 1").get();
-      const close = () => {
-        if (this.#snapshots.delete(close)) reader.close();
-      };
-      this.#snapshots.add(close);
-      return {
-        position,
-        rows: (tables) => readRows({ reader, dirty, names, tables }),
-        close: () => Promise.resolve(close()),
-      };
-    });
+    return this.#guard(() =>
+      openSnapshot({
+        path: this.#path,
+        position: { seq: this.#seq, hash: hashText(this.#hash) },
+        dirty: this.#rows.dirty(),
+        tables: this.#tables,
+        open: this.#snapshots,
+      })
+    );
   }
 
   getValue(key: string): Promise<Result<string | undefined>> {
@@ -545,55 +472,30 @@ class SqliteLogStore implements LogStore {
 
   trim(options: { through: number }): Promise<Result<void>> {
     return this.#guard(() => {
-      const end = this.#statements.lastTxEnd.get(options.through) as
-        | { seq: number; hash: number }
-        | undefined;
-      if (end === undefined) return;
+      const last = lastTxEnd(this.#statements, options.through);
+      if (last === undefined) return;
       this.#commit(() => this.#rows.foldAll(this.#seq));
-      while (this.#trimmed.seq < end.seq) this.#trimStep(end.seq);
-      this.#purge();
+      while (this.#trimmed.seq < last) {
+        this.#commit(() => {
+          const trimmed = trimStep(this.#statements, { trimmed: this.#trimmed.seq, last });
+          return () => {
+            this.#trimmed = trimmed;
+          };
+        });
+      }
+      for (let more = true; more;) {
+        this.#commit(() => {
+          const purged = purgeStep(this.#statements, {
+            trimmed: this.#trimmed.seq,
+            purged: this.#purged,
+          });
+          return () => {
+            more = purged !== undefined;
+            this.#purged = purged ?? this.#purged;
+          };
+        });
+      }
     });
-  }
-
-  #trimStep(last: number): void {
-    const through = Math.min(last, this.#trimmed.seq + TRIM_STEP);
-    const { seq, hash } =
-      this.#statements.lastTxEnd.get(through) as { seq: number; hash: number } ??
-        // A transaction longer than a step goes whole.
-        this.#statements.nextTxEnd.get(through) as { seq: number; hash: number };
-    this.#commit(() => {
-      this.#statements.keepLastPushes.run(seq);
-      this.#statements.deleteLog.run(seq);
-      this.#statements.dropOldPushes.run();
-      const trimmed: LogPosition = { seq, hash: hashText(hash) };
-      this.#statements.setMeta.run("trimmed", JSON.stringify(trimmed));
-      return () => {
-        this.#trimmed = trimmed;
-      };
-    });
-  }
-
-  #purge(): void {
-    for (;;) {
-      const gone = this.#statements.gone.all(this.#trimmed.seq, TRIM_STEP) as unknown as {
-        tbl: number;
-        row_id: string;
-        state: string;
-      }[];
-      if (gone.length === 0) return;
-      this.#commit(() => {
-        let purged = this.#purged;
-        for (const { tbl, row_id, state } of gone) {
-          const stamp = greatestStamp(rowFromJson(state));
-          if (purged === undefined || compareStamps(stamp, purged) > 0) purged = stamp;
-          this.#statements.deleteRow.run(tbl, row_id);
-        }
-        this.#statements.setMeta.run("purged", JSON.stringify(purged));
-        return () => {
-          this.#purged = purged;
-        };
-      });
-    }
   }
 
   seqBefore(at: number): Promise<Result<number>> {
@@ -637,65 +539,4 @@ class SqliteLogStore implements LogStore {
     this.#file.lock.close();
     return Promise.resolve();
   }
-}
-
-async function* readRows(context: {
-  reader: DatabaseSync;
-  dirty: Map<string, DirtyRow>;
-  names: Map<number, string>;
-  tables: readonly string[] | undefined;
-}): AsyncGenerator<readonly RowWrite[]> {
-  const { reader, dirty, names, tables } = context;
-  const next = reader.prepare(
-    "SELECT row_id, state FROM rows WHERE tbl = ? AND row_id > ? ORDER BY row_id LIMIT ?",
-  );
-  for (const [tbl, table] of names) {
-    if (tables !== undefined && !tables.includes(table)) continue;
-    for (let after = "";;) {
-      const rows = next.all(tbl, after, CHUNK) as unknown as { row_id: string; state: string }[];
-      if (rows.length === 0) break;
-      after = rows.at(-1)!.row_id;
-      yield rows.filter(({ row_id }) => !dirty.has(rowKeyOf(tbl, row_id)))
-        .map(({ row_id, state }) => ({ table, rowId: row_id, state: rowFromJson(state) }));
-    }
-    let chunk: RowWrite[] = [];
-    for (const row of dirty.values()) {
-      if (row.tbl !== tbl) continue;
-      chunk.push({ table, rowId: row.rowId, state: row.state });
-      if (chunk.length === CHUNK) {
-        yield chunk;
-        chunk = [];
-      }
-    }
-    if (chunk.length > 0) yield chunk;
-  }
-}
-
-function toEntry(row: LogRow): LogEntry {
-  return {
-    seq: row.seq,
-    hash: hashText(row.hash),
-    at: row.at,
-    txEnd: row.tx_end === 1,
-    clientId: row.client_id,
-    table: row.name,
-    rowId: row.row_id,
-    json: row.json,
-    effect: unpackEffect(row),
-  };
-}
-
-/** A stamp as SQLite keeps it: 64 bits, signed. */
-function storedHlc(hlc: Hlc): bigint {
-  return BigInt.asIntN(64, BigInt(hlc));
-}
-
-function closedError(): LakeSyncError {
-  return new LakeSyncError("CLOSED", "The log store is closed: open it again");
-}
-
-function storageError(thrown: unknown): LakeSyncError {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  const damaged = /malformed|not a database|corrupt/i.test(message);
-  return toLakeSyncError(thrown, damaged ? "CORRUPT" : "STORAGE_ERROR");
 }

@@ -473,6 +473,26 @@ export function testLogStore(subject: LogStoreSubject): void {
     },
   );
 
+  check(
+    "keeps keys apart that differ behind a NUL, and gives them back whole",
+    async ({ store }) => {
+      const keys = ["a\0b", "a\0c", "a\x01", "a\x01\x02", "\0"];
+      await append(store, appendRequest(keys.map((key, i) => insertTodo(key, i + 1, `c${key}`))));
+      assertEquals(
+        (await readAll(store)).map(({ rowId, clientId }) => [rowId, clientId]),
+        keys.map((key) => [key, `c${key}`]),
+      );
+      assertEquals(
+        [...(await snapshotRows(store)).keys()].sort(),
+        keys.map((key) => `todos/${key}`).sort(),
+      );
+      assertEquals(
+        (await append(store, appendRequest([insertTodo("a\0b", 1, "ca\0b")]))).first,
+        undefined,
+      );
+    },
+  );
+
   check("answers CLOSED after close()", async ({ store }) => {
     await store.close();
     await store.close();
@@ -520,6 +540,7 @@ export function testLogStore(subject: LogStoreSubject): void {
         }),
       ]),
     );
+    await append(store, appendRequest([insertTodo("nul\0", 9001), insertTodo("nul\0\0", 9002)]));
     unwrapOrThrow(await store.trim({ through: 300 }));
     unwrapOrThrow(await store.setValue("k", "v"));
     const facts = async (of: LogStore) => [

@@ -1,0 +1,79 @@
+import { DatabaseSync } from "node:sqlite";
+import type { LogPosition, LogSnapshot, RowWrite } from "@lakesync/core";
+import { rowFromJson } from "./row_json.ts";
+import { type DirtyRow, rowKeyOf } from "./sqlite_rows.ts";
+import { readText } from "./sqlite_text.ts";
+
+/** Rows in a chunk. */
+const CHUNK = 500;
+
+/** What a snapshot is taken of. */
+export interface SnapshotOptions {
+  /** The log's file. */
+  readonly path: string;
+  /** The head. */
+  readonly position: LogPosition;
+  /** The rows that are newer than their table. */
+  readonly dirty: Map<string, DirtyRow>;
+  /** The numbers of the tables by name. */
+  readonly tables: ReadonlyMap<string, number>;
+  /** Where what closes a snapshot stands while it is open. */
+  readonly open: Set<() => void>;
+}
+
+/**
+ * Takes a snapshot: a second connection holds its own view of the table while the store's goes on
+ * writing; the rows that are not folded yet are laid over it. Both in one turn of the event loop.
+ */
+export function openSnapshot(options: SnapshotOptions): LogSnapshot {
+  const { path, position, dirty, tables, open } = options;
+  const names = new Map([...tables].map(([name, no]) => [no, name]));
+  const reader = new DatabaseSync(path, { readOnly: true });
+  reader.exec("BEGIN");
+  reader.prepare("SELECT 1 FROM meta LIMIT 1").get();
+  const close = () => {
+    if (open.delete(close)) reader.close();
+  };
+  open.add(close);
+  return {
+    position,
+    rows: (only) => readRows({ reader, dirty, names, tables: only }),
+    close: () => Promise.resolve(close()),
+  };
+}
+
+async function* readRows(context: {
+  reader: DatabaseSync;
+  dirty: Map<string, DirtyRow>;
+  names: Map<number, string>;
+  tables: readonly string[] | undefined;
+}): AsyncGenerator<readonly RowWrite[]> {
+  const { reader, dirty, names, tables } = context;
+  const next = reader.prepare(
+    "SELECT row_id, state FROM rows WHERE tbl = ? AND row_id > ? ORDER BY row_id LIMIT ?",
+  );
+  for (const [tbl, table] of names) {
+    if (tables !== undefined && !tables.includes(table)) continue;
+    for (let after = "";;) {
+      const rows = next.all(tbl, after, CHUNK) as unknown as { row_id: string; state: string }[];
+      if (rows.length === 0) break;
+      after = rows.at(-1)!.row_id;
+      yield rows.filter(({ row_id }) => !dirty.has(rowKeyOf(tbl, readText(row_id))))
+        .map(({ row_id, state }) => ({
+          table,
+          rowId: readText(row_id),
+          state: rowFromJson(state),
+        }));
+    }
+    let chunk: RowWrite[] = [];
+    for (const row of dirty.values()) {
+      if (row.tbl !== tbl) continue;
+      chunk.push({ table, rowId: row.rowId, state: row.state });
+      if (chunk.length === CHUNK) {
+        yield chunk;
+        chunk = [];
+      }
+    }
+    if (chunk.length > 0) yield chunk;
+  }
+}
