@@ -1,9 +1,4 @@
-import { LakeSyncError, toLakeSyncError } from "@lakesync/core";
-
-/** What a closed store answers. */
-export function closedError(): LakeSyncError {
-  return new LakeSyncError("CLOSED", "The log store is closed: open it again");
-}
+import { type LakeSyncError, toLakeSyncError } from "@lakesync/core";
 
 /** What SQLite threw, as an error with a code. */
 export function storageError(thrown: unknown): LakeSyncError {

@@ -6,7 +6,6 @@ import {
   compareStamps,
   type Delta,
   err,
-  LakeSyncError,
   type LogEntry,
   type LogPosition,
   type LogSnapshot,
@@ -24,6 +23,7 @@ import {
 } from "@lakesync/core";
 import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
 import { greatestStamp } from "./row_stamp.ts";
+import { closedError, trimmedError } from "./store_error.ts";
 import { rowKey } from "./working_rows.ts";
 
 /** Options of {@linkcode memoryLogStore}. */
@@ -103,7 +103,7 @@ class MemoryLogStore implements LogStore {
   #guard<T>(body: () => T): Promise<Result<T>> {
     if (this.#closed) {
       return Promise.resolve(
-        err(new LakeSyncError("CLOSED", "The log store is closed: open it again")),
+        err(closedError()),
       );
     }
     try {
@@ -167,16 +167,8 @@ class MemoryLogStore implements LogStore {
   }
 
   read(after: number, options: ReadLogOptions): Promise<Result<readonly LogEntry[]>> {
-    if (after < this.#trimmed.seq) {
-      return Promise.resolve(err(
-        new LakeSyncError(
-          "CHECKPOINT_REQUIRED",
-          `Cannot read after seq ${after}: the log is trimmed up to ${this.#trimmed.seq}, take a checkpoint`,
-          { details: { reason: "trimmed" } },
-        ),
-      ));
-    }
     return this.#guard(() => {
+      if (after < this.#trimmed.seq) throw trimmedError(after, this.#trimmed.seq);
       const { limit, maxChars = 8_388_608, through = Infinity } = options;
       const entries: LogEntry[] = [];
       let chars = 0;

@@ -30,12 +30,13 @@ import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
 import { SqliteClients, type StagedClients } from "./sqlite_clients.ts";
 import { packEffect } from "./sqlite_effect.ts";
 import { type LogRow, storedHlc, toEntry } from "./sqlite_entry.ts";
-import { closedError, storageError } from "./sqlite_error.ts";
+import { storageError } from "./sqlite_error.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { type DirtyRow, rowKeyOf, SqliteRows } from "./sqlite_rows.ts";
 import { openSnapshot } from "./sqlite_snapshot.ts";
 import { prepareStatements, type Statements } from "./sqlite_statements.ts";
 import { storedText } from "./sqlite_text.ts";
+import { closedError, trimmedError } from "./store_error.ts";
 import { lastTxEnd, purgeStep, trimStep } from "./sqlite_trim.ts";
 import { nextTurn } from "./turn.ts";
 
@@ -397,16 +398,8 @@ class SqliteLogStore implements LogStore {
   }
 
   read(after: number, options: ReadLogOptions): Promise<Result<readonly LogEntry[]>> {
-    if (after < this.#trimmed.seq) {
-      return Promise.resolve(err(
-        new LakeSyncError(
-          "CHECKPOINT_REQUIRED",
-          `Cannot read after seq ${after}: the log is trimmed up to ${this.#trimmed.seq}, take a checkpoint`,
-          { details: { reason: "trimmed" } },
-        ),
-      ));
-    }
     return this.#guard(() => {
+      if (after < this.#trimmed.seq) throw trimmedError(after, this.#trimmed.seq);
       const { limit, maxChars = 8_388_608, through = Number.MAX_SAFE_INTEGER } = options;
       const entries: LogEntry[] = [];
       let chars = 0;
