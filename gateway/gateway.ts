@@ -250,11 +250,16 @@ export class Gateway {
       : Promise.resolve("over" as const);
     try {
       for (let position = start;;) {
-        const woken = this.#wakeups.next();
-        const page = await readPage(this.store, position, { filter, size });
-        if (!page.ok || page.value.items.length > 0 || page.value.hasMore) return page;
-        position = page.value.position;
-        if (await Promise.race([woken.then(() => "woken" as const), over]) === "over") return page;
+        const wakeup = this.#wakeups.next();
+        try {
+          const page = await readPage(this.store, position, { filter, size });
+          if (!page.ok || page.value.items.length > 0 || page.value.hasMore) return page;
+          position = page.value.position;
+          const first = await Promise.race([wakeup.woken.then(() => "woken" as const), over]);
+          if (first === "over") return page;
+        } finally {
+          wakeup.forget();
+        }
       }
     } finally {
       answered.abort();

@@ -145,7 +145,13 @@ export function createHandler(options: HandlerOptions): Handler {
     if (!result.ok && answer.status >= 500 && !draining) {
       logFailure(logger, result.error, requestId);
     }
-    return respond(answer, { request, requestId, ends: streams.signal, onEnd: end });
+    const onEnd = (failure?: unknown) => {
+      end();
+      if (failure !== undefined) {
+        logFailure(logger, toLakeSyncError(failure, "INTERNAL"), requestId);
+      }
+    };
+    return respond(answer, { request, requestId, ends: streams.signal, onEnd });
   };
 
   for (const { path, runs } of ROUTES) {

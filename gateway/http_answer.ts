@@ -56,17 +56,28 @@ export function errorAnswer(error: LakeSyncError, requestId: string): Answer {
   };
 }
 
+/** What an answer is packed for. */
+export interface RespondContext {
+  /** The request. */
+  readonly request: Request;
+  /** Its id. */
+  readonly requestId: string;
+  /** Breaks off a body that is being streamed. */
+  readonly ends: AbortSignal;
+  /** Called when the body has gone out or broken off; with the failure where one made it break off. */
+  readonly onEnd: (failure?: unknown) => void;
+}
+
 /**
  * Packs an answer for its caller.
  *
  * @param answer The answer.
- * @param context The request, its id, what ends a body that is being streamed, and what to call
- * when the body has gone out or broken off.
+ * @param context The request, and what happens with the answer.
  * @returns The response.
  */
 export function respond(
   answer: Answer,
-  context: { request: Request; requestId: string; ends: AbortSignal; onEnd: () => void },
+  context: RespondContext,
 ): Response {
   const { request, requestId, ends, onEnd } = context;
   const headers = new Headers({
@@ -120,14 +131,14 @@ function acceptsGzip(request: Request): boolean {
  */
 function textStream(
   texts: AsyncGenerator<string>,
-  context: { ends: AbortSignal; onEnd: () => void },
+  context: Pick<RespondContext, "ends" | "onEnd">,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const { ends } = context;
   const encoder = new TextEncoder();
   let breakOff = (): void => {};
-  const onEnd = () => {
+  const onEnd = (failure?: unknown) => {
     ends.removeEventListener("abort", breakOff);
-    context.onEnd();
+    context.onEnd(failure);
   };
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
     start(controller) {
@@ -150,7 +161,7 @@ function textStream(
           controller.enqueue(encoder.encode(next.value));
         }
       } catch (thrown) {
-        onEnd();
+        onEnd(ends.aborted ? undefined : thrown);
         controller.error(thrown);
       }
     },

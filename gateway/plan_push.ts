@@ -7,6 +7,7 @@ import {
   type NewEntry,
   type Rejection,
   type RejectionCode,
+  type RowState,
   unpackHlc,
 } from "@lakesync/core";
 import { appendTransaction, WorkingRows } from "./working_rows.ts";
@@ -158,7 +159,7 @@ function judge(
   }
   if (
     view.purged !== undefined && compareStamps(item.delta, view.purged) <= 0 &&
-    rows.get(table, rowId) === undefined
+    mayBePurged(item.delta, rows.get(table, rowId))
   ) {
     return {
       code: "STALE",
@@ -166,6 +167,14 @@ function judge(
     };
   }
   return undefined;
+}
+
+/**
+ * Whether a row may have died and been purged after a delta that is not above the purged stamp. An
+ * UPDATE that came after the purge has left a row without life: an older one must not be given it.
+ */
+function mayBePurged(delta: Delta, state: RowState | undefined): boolean {
+  return state === undefined || (state.life === undefined && delta.op !== "UPDATE");
 }
 
 /**

@@ -197,6 +197,20 @@ test("planPush() refuses as STALE what is not above the purged stamp on a row wi
   assertEquals(verdicts(result, 6), ["STALE", "STALE", "", "", "", "STALE"]);
 });
 
+test("planPush() gives no old life to a purged row that a later UPDATE has touched", () => {
+  const purged = { hlc: "10", clientId: "bob" };
+  const items = [
+    updateTodo("a", 11, { title: "x" }),
+    deleteTodo("a", 4),
+    insertTodo("a", 5),
+    updateTodo("a", 6, { done: true }),
+    insertTodo("a", 12),
+  ];
+  const result = plan(items.map(good), view({ purged }));
+  assertEquals(verdicts(result, 5), ["", "STALE", "STALE", "", ""]);
+  assertEquals(result.rows[0]?.state.life?.hlc, "12");
+});
+
 test("planPush() judges STALE by the rows as the push has left them", () => {
   const purged = { hlc: "10", clientId: "bob" };
   const items = [insertTodo("a", 11), updateTodo("a", 5, { title: "x" })];

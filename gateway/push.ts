@@ -112,8 +112,9 @@ function decodeDelta(index: number, value: unknown, context: DecodePushContext):
   if (parsed.delta === undefined) return refuse("SCHEMA_ERROR", parsed.fault);
   const { delta } = parsed;
   const idText = deltaIdText(delta);
-  // The text that is hashed is about as long as the delta: only a long one is worth measuring.
-  if (idText.length * 3 > limits.deltaBytes || hasUnknownFields(value)) {
+  // A unit of text is at most three bytes, and the text that is hashed lacks only the two ids: a
+  // delta is worth measuring only where that could come to the limit.
+  if (idText.length * 4 > limits.deltaBytes || hasUnknownFields(value)) {
     const bytes = jsonBytes(value);
     if (bytes > limits.deltaBytes) {
       return refuse(
