@@ -234,6 +234,11 @@ export class Flusher {
       const stored = await this.#setProgress(destination, { flushedSeq: head, marks });
       return stored.ok ? ok(undefined) : stored;
     }
+    const reached = await store.read(first, { limit: 1 });
+    if (!reached.ok) {
+      const trimmed = reached.error.code === "CHECKPOINT_REQUIRED";
+      return trimmed ? err(behindTrim(destination, first)) : reached;
+    }
     const to = await this.#batchEnd(first, head);
     if (!to.ok) return to;
     const batch: FlushBatch = {
@@ -320,6 +325,16 @@ async function* readEntries(
 
 function progressKey(destination: Destination): string {
   return `flush:${destination.name}`;
+}
+
+function behindTrim(destination: Destination, first: number): LakeSyncError {
+  return new LakeSyncError(
+    "CONFLICT",
+    `Destination "${destination.name}" needs the log from seq ${
+      first + 1
+    } on, which is trimmed: restore its tables, or start it anew together with a new log`,
+    { details: { after: first } },
+  );
 }
 
 function aheadOfLog(

@@ -237,7 +237,7 @@ export class Gateway {
       own: params.own ? params.clientId : undefined,
       tables: params.tables === undefined ? undefined : new Set(params.tables),
     };
-    const size = { limit: params.limit, maxBytes: this.limits.pageChars };
+    const size = { limit: params.limit, maxBytes: this.limits.pageBytes };
     const answered = new AbortController();
     const ends = AbortSignal.any([
       answered.signal,

@@ -11,7 +11,7 @@ export interface GatewayLimits {
   /** The most items of a page; a pull that asks for more gets so many. @default {10_000} */
   readonly maxPageItems: number;
   /** The most bytes of a page's items in UTF-8. @default {8_388_608} */
-  readonly pageChars: number;
+  readonly pageBytes: number;
   /** The longest that a pull is held, in seconds. @default {60} */
   readonly maxWaitSeconds: number;
   /** How far ahead of the gateway's clock a stamp may be, in ms. @default {5_000} */
@@ -27,7 +27,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   deltaBytes: 2 ** 20,
   pageItems: 1_000,
   maxPageItems: 10_000,
-  pageChars: 8 * 2 ** 20,
+  pageBytes: 8 * 2 ** 20,
   maxWaitSeconds: 60,
   maxDriftMs: 5_000,
   retentionMs: 7 * 24 * 60 * 60 * 1000,

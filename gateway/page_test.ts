@@ -164,7 +164,7 @@ test("a page ends at its limit, between transactions, and says whether there is 
 });
 
 test("a page ends at its size in bytes, not in characters", async () => {
-  const gateway = await openGateway({ limits: { pageChars: 3_000 } });
+  const gateway = await openGateway({ limits: { pageBytes: 3_000 } });
   const deltas = Array.from(
     { length: 6 },
     (_, i) => updateTodo("a", i + 2, { title: "€".repeat(400) }),

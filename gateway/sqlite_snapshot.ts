@@ -4,8 +4,9 @@ import { rowFromJson } from "./row_json.ts";
 import { type DirtyRow, rowKeyOf } from "./sqlite_rows.ts";
 import { readText } from "./sqlite_text.ts";
 
-/** Rows in a chunk. */
+/** The most rows of a chunk, and the characters of stored states with which it ends earlier. */
 const CHUNK = 500;
+const CHUNK_CHARS = 2 ** 20;
 
 /** What a snapshot is taken of. */
 export interface SnapshotOptions {
@@ -55,7 +56,14 @@ async function* readRows(context: {
   for (const [tbl, table] of names) {
     if (tables !== undefined && !tables.includes(table)) continue;
     for (let after = "";;) {
-      const rows = next.all(tbl, after, CHUNK) as unknown as { row_id: string; state: string }[];
+      const rows: { row_id: string; state: string }[] = [];
+      let chars = 0;
+      for (const item of next.iterate(tbl, after, CHUNK)) {
+        const row = item as unknown as { row_id: string; state: string };
+        rows.push(row);
+        chars += row.state.length;
+        if (chars >= CHUNK_CHARS) break;
+      }
       if (rows.length === 0) break;
       after = rows.at(-1)!.row_id;
       yield rows.filter(({ row_id }) => !dirty.has(rowKeyOf(tbl, readText(row_id))))
