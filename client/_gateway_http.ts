@@ -1,0 +1,126 @@
+import {
+  type Checkpoint,
+  err,
+  ok,
+  type RequestOptions,
+  type Result,
+  type Scheduler,
+  systemScheduler,
+} from "@lakesync/core";
+import { parseJson, readError } from "./_http_answer.ts";
+import type { GetToken, HttpTransportOptions } from "./http_transport.ts";
+import { broken, checkpointRows, isHeader, jsonLines } from "./_ndjson.ts";
+import { guard, Watch } from "./_request_watch.ts";
+
+type Query = { readonly [name: string]: string | number | undefined };
+
+interface SendOptions extends RequestOptions {
+  readonly body?: string;
+  readonly query?: Query;
+  /** How long the gateway was asked to hold the request. */
+  readonly waitMs?: number;
+}
+
+/** Requests to one gateway. */
+export class GatewayHttp {
+  readonly #base: string;
+  readonly #getToken: GetToken | undefined;
+  readonly #fetch: (request: Request) => Promise<Response>;
+  readonly #timeoutMs: number;
+  readonly #scheduler: Scheduler;
+  #token: string | undefined;
+
+  constructor(options: HttpTransportOptions) {
+    const { url, gateway = "default" } = options;
+    if (!URL.canParse(url)) {
+      throw new TypeError(`Cannot make a transport: "${url}" is not a URL`);
+    }
+    this.#base = `${url.replace(/\/+$/, "")}/v1/sync/${encodeURIComponent(gateway)}`;
+    this.#getToken = options.getToken;
+    this.#fetch = options.fetch ?? ((request) => globalThis.fetch(request));
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#scheduler = options.scheduler ?? systemScheduler;
+  }
+
+  /** A request whose answer is one JSON value. */
+  async json(route: string, options: SendOptions): Promise<Result<unknown>> {
+    const watch = this.#watch(options);
+    try {
+      const response = await this.#send(route, { ...options, signal: watch.signal });
+      if (!response.ok) return err(watch.explain(response.error));
+      return parseJson(await response.value.text(), route);
+    } catch (thrown) {
+      return err(watch.explain(thrown));
+    } finally {
+      watch.stop();
+    }
+  }
+
+  /** A request whose answer is a stream of rows. */
+  async checkpoint(
+    request: { clientId: string; schemaVersion?: number },
+    options: RequestOptions,
+  ): Promise<Result<Checkpoint>> {
+    const watch = this.#watch(options);
+    const { clientId, schemaVersion } = request;
+    try {
+      const response = await this.#send("checkpoint", {
+        query: { clientId, schemaVersion },
+        signal: watch.signal,
+      });
+      if (!response.ok) {
+        watch.stop();
+        return err(watch.explain(response.error));
+      }
+      const { body } = response.value;
+      if (body === null) throw broken("it is empty");
+      const lines = jsonLines(watch.heartbeat(body));
+      const first = await lines.next();
+      const [header, ...rest] = first.done === true ? [] : first.value;
+      if (!isHeader(header)) throw broken("it has no header");
+      const { seq, cursor } = header.checkpoint;
+      return ok({ seq, cursor, rows: guard(checkpointRows(lines, rest), watch) });
+    } catch (thrown) {
+      watch.stop();
+      return err(watch.explain(thrown));
+    }
+  }
+
+  async #send(route: string, options: SendOptions): Promise<Result<Response>> {
+    let response = await this.#attempt(route, options);
+    if (response.status === 401 && this.#getToken !== undefined) {
+      await response.body?.cancel();
+      this.#token = undefined;
+      response = await this.#attempt(route, options);
+    }
+    return response.ok ? ok(response) : err(await readError(response));
+  }
+
+  async #attempt(route: string, options: SendOptions): Promise<Response> {
+    const { body, query = {}, signal } = options;
+    const params = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) params.set(name, String(value));
+    }
+    const headers = new Headers({ Accept: "application/json, application/x-ndjson" });
+    if (body !== undefined) headers.set("Content-Type", "application/json");
+    if (this.#getToken !== undefined) {
+      this.#token ??= await this.#getToken();
+      headers.set("Authorization", `Bearer ${this.#token}`);
+    }
+    const search = params.size === 0 ? "" : `?${params}`;
+    return await this.#fetch(
+      new Request(`${this.#base}/${route}${search}`, {
+        method: body === undefined ? "GET" : "POST",
+        headers,
+        ...(body !== undefined && { body }),
+        ...(signal !== undefined && { signal }),
+      }),
+    );
+  }
+
+  #watch(options: SendOptions): Watch {
+    const ms = this.#timeoutMs + (options.waitMs ?? 0);
+    return new Watch(this.#scheduler, { ms, signal: options.signal });
+  }
+}

@@ -1,0 +1,150 @@
+import type { Delta, ErrorCode, SqlTransaction } from "@lakesync/core";
+import { OwnState } from "./_own.ts";
+import { showTouched, TouchedRows } from "./_show.ts";
+import type { LocalTable } from "./_local_table.ts";
+import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS } from "./_write_session.ts";
+
+/** A delta of the push under way. */
+export interface FlyingDelta {
+  /** Its place among the own deltas. */
+  readonly ord: number;
+  /** The delta, as it was sent. */
+  readonly delta: Delta;
+  /** How often it was sent, this time included. */
+  readonly tries: number;
+}
+
+/** Deltas of one transaction, or one delta by itself. */
+export type DeltaGroup = readonly FlyingDelta[];
+
+/**
+ * The next push: the one whose answer never came, unchanged; else whole transactions from the
+ * outbox's head up to and with `through`, of at most `limit` deltas where the first of them is not
+ * longer.
+ *
+ * What is returned has been marked as sent, so that a crash does not make it look unsent.
+ */
+export async function beginPush(
+  tx: SqlTransaction,
+  options: { limit: number; through: number },
+): Promise<readonly FlyingDelta[]> {
+  const flying = await readFlying(tx);
+  if (flying.length === 0) {
+    const through = await lastOfPush(tx, { ...options, longer: false }) ??
+      await lastOfPush(tx, { ...options, limit: MAX_PUSH_DELTAS, longer: true });
+    if (through === undefined) return [];
+    await tx.run(
+      "UPDATE lakesync_own SET state = ?, tries = tries + 1 " +
+        "WHERE state < 3 AND state IN (?, ?) AND ord <= ?",
+      [OwnState.FLYING, OwnState.UNSENT, OwnState.SENT, through],
+    );
+  } else {
+    await tx.run("UPDATE lakesync_own SET tries = tries + 1 WHERE state < 3 AND state = ?", [
+      OwnState.FLYING,
+    ]);
+  }
+  return await readFlying(tx);
+}
+
+/**
+ * The `ord` at which a push of at most so many deltas ends; undefined where no transaction fits.
+ * With `longer` it ends with the first transaction.
+ */
+async function lastOfPush(
+  tx: SqlTransaction,
+  options: { limit: number; through: number; longer: boolean },
+): Promise<number | undefined> {
+  const { limit, longer } = options;
+  const rows = await tx.all(
+    "SELECT ord, tx_id, bytes FROM lakesync_own " +
+      "WHERE state < 3 AND state IN (?, ?) AND ord <= ? ORDER BY ord LIMIT ?",
+    [OwnState.UNSENT, OwnState.SENT, options.through, limit + 1],
+  );
+  let through: number | undefined;
+  let bytes = 0;
+  for (const [i, row] of rows.entries()) {
+    bytes += (row.bytes as number) + 1;
+    // The first transaction was let in at its commit, when it was small enough.
+    if (i === limit || (bytes > MAX_PUSH_BYTES && through !== undefined)) break;
+    const next = rows[i + 1];
+    const ends = next === undefined || row.tx_id === null || next.tx_id !== row.tx_id;
+    if (ends) through = row.ord as number;
+    if (ends && longer) break;
+  }
+  return through;
+}
+
+/** The last place in the outbox; 0 where it is empty. */
+export async function endOfOutbox(tx: SqlTransaction): Promise<number> {
+  const rows = await tx.all(
+    "SELECT max(ord) AS last FROM lakesync_own WHERE state < 3",
+  );
+  return rows[0]?.last as number | null ?? 0;
+}
+
+async function readFlying(tx: SqlTransaction): Promise<FlyingDelta[]> {
+  const rows = await tx.all(
+    "SELECT ord, tries, json FROM lakesync_own WHERE state < 3 AND state = ? ORDER BY ord",
+    [OwnState.FLYING],
+  );
+  return rows.map(({ ord, tries, json }) => ({
+    ord: ord as number,
+    tries: tries as number,
+    delta: JSON.parse(json as string) as Delta,
+  }));
+}
+
+/** Splits a push into its transactions. */
+export function groupDeltas(deltas: readonly FlyingDelta[]): readonly DeltaGroup[] {
+  const groups: FlyingDelta[][] = [];
+  for (const flying of deltas) {
+    const last = groups.at(-1);
+    const { txId } = flying.delta;
+    if (last !== undefined && txId !== undefined && last[0]!.delta.txId === txId) {
+      last.push(flying);
+    } else groups.push([flying]);
+  }
+  return groups;
+}
+
+/**
+ * Takes the push back whose answer said that nothing of it is in the log. What was sent only once
+ * is as if never sent.
+ */
+export async function releasePush(tx: SqlTransaction): Promise<void> {
+  await tx.run(
+    "UPDATE lakesync_own SET state = CASE WHEN tries = 1 THEN ? ELSE ? END, " +
+      "tries = CASE WHEN tries = 1 THEN 0 ELSE tries END WHERE state < 3 AND state = ?",
+    [OwnState.UNSENT, OwnState.SENT, OwnState.FLYING],
+  );
+}
+
+/** A delta on its way to the dead letters. */
+export interface Refusal {
+  readonly flying: FlyingDelta;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Takes deltas off, so that their rows fall back, and keeps them as dead letters. */
+export async function bury(
+  tx: SqlTransaction,
+  refusals: readonly Refusal[],
+  options: { now: number; tables: ReadonlyMap<string, LocalTable> },
+): Promise<readonly string[]> {
+  if (refusals.length === 0) return [];
+  const touched = new TouchedRows();
+  for (const { flying } of refusals) touched.add(flying.delta.table, flying.delta.rowId);
+  await tx.runMany("DELETE FROM lakesync_own WHERE ord = ?", refusals.map((r) => [r.flying.ord]));
+  await tx.runMany(
+    "INSERT INTO lakesync_rejected (at, code, message, json) VALUES (?, ?, ?, ?)",
+    refusals.map(({ flying, code, message }) => [
+      options.now,
+      code,
+      message,
+      JSON.stringify(flying.delta),
+    ]),
+  );
+  await showTouched(tx, options.tables, touched);
+  return touched.tables;
+}

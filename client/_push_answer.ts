@@ -1,0 +1,200 @@
+import {
+  type Delta,
+  LakeSyncError,
+  type PushAnswer,
+  type Rejection,
+  type SqlTransaction,
+  unpackHlc,
+} from "@lakesync/core";
+import type { LocalTable } from "./_local_table.ts";
+import { bury, type DeltaGroup, type FlyingDelta, groupDeltas, type Refusal } from "./_outbox.ts";
+import { OwnState } from "./_own.ts";
+import { restampUnsent } from "./_restamp.ts";
+import { takeServerTime } from "./_server_time.ts";
+import { settle } from "./_settle.ts";
+import { showTouched, TouchedRows } from "./_show.ts";
+import { type ClientState, observe, readState, writeState } from "./_state.ts";
+
+/** What {@linkcode applyPushAnswer} works with. */
+export interface ApplyPushAnswerOptions {
+  /** What was sent. */
+  pushed: readonly FlyingDelta[];
+  /** The declared tables. */
+  tables: ReadonlyMap<string, LocalTable>;
+  /** The device's time when the answer came, in ms. */
+  receivedAt: number;
+}
+
+/** What became of a push. */
+export interface PushOutcome {
+  /** The deltas that were taken off. */
+  readonly refusals: readonly Refusal[];
+  /** How many were stamped anew and will be sent again. */
+  readonly again: number;
+  /** The tables that changed. */
+  readonly tables: readonly string[];
+}
+
+/** Applies the answer to a push, within one transaction. */
+export async function applyPushAnswer(
+  tx: SqlTransaction,
+  answer: PushAnswer,
+  options: ApplyPushAnswerOptions,
+): Promise<PushOutcome> {
+  const { pushed, tables, receivedAt } = options;
+  const state = await readState(tx);
+  takeServerTime(state, answer.serverHlc, options);
+  const judgement = judge(pushed, answer);
+  const { accepted, refusals, again } = judgement;
+
+  for (const { delta } of accepted) observe(state, delta.hlc);
+  // The usual case first: the whole push at once.
+  if (accepted.length === pushed.length) {
+    await tx.run(
+      "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE state < 3 AND state = ?",
+      [OwnState.ACCEPTED, answer.seq, receivedAt, OwnState.FLYING],
+    );
+  } else {
+    await tx.runMany(
+      "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE ord = ?",
+      accepted.map(({ ord }) => [OwnState.ACCEPTED, answer.seq, receivedAt, ord]),
+    );
+  }
+  // A log that ends before our base does is another one: the next pull would be told so too.
+  if (answer.seq < state.seq) state.due = 2;
+  const changed = new Set(await bury(tx, refusals, { now: receivedAt, tables }));
+
+  if (again.length > 0) {
+    const stale = new Set(
+      answer.rejected.filter(({ code }) => code === "STALE").map(({ index }) => pushed[index]!.ord),
+    );
+    await freshenStale(tx, state, { judgement, stale, receivedAt });
+    await tx.runMany(
+      "UPDATE lakesync_own SET state = ?, tries = 0 WHERE ord = ?",
+      again.map(({ ord }) => [OwnState.UNSENT, ord]),
+    );
+    for (const table of await restampUnsent(tx, state, { tables, now: receivedAt })) {
+      changed.add(table);
+    }
+  }
+  await writeState(tx, state);
+  const settled = new TouchedRows();
+  await settle(tx, state, { now: receivedAt, touched: settled });
+  await showTouched(tx, tables, settled);
+  for (const table of settled.tables) changed.add(table);
+  return { refusals, again: again.length, tables: [...changed] };
+}
+
+interface Judgement {
+  readonly accepted: FlyingDelta[];
+  readonly refusals: Refusal[];
+  readonly again: FlyingDelta[];
+}
+
+/** Decides what becomes of each delta of a push. */
+function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
+  const rejected = new Map<number, Rejection>();
+  for (const rejection of answer.rejected) {
+    const sent = pushed[rejection.index];
+    if (sent === undefined) {
+      throw new LakeSyncError(
+        "INTERNAL",
+        `Cannot apply a push answer that rejects delta ${rejection.index} of ${pushed.length}: report this to the gateway's operator`,
+      );
+    }
+    rejected.set(sent.ord, rejection);
+  }
+  const judgement: Judgement = { accepted: [], refusals: [], again: [] };
+  const renewed = new Set<string>();
+  const deleted = new Set<string>();
+  for (const { ord, delta } of pushed) {
+    if (delta.op === "DELETE" && !rejected.has(ord)) deleted.add(rowKey(delta));
+  }
+  for (const group of groupDeltas(pushed)) {
+    const fate = groupFate(group, {
+      rejected,
+      renewed,
+      deleted,
+    });
+    for (const flying of group) {
+      const rejection = rejected.get(flying.ord);
+      if (rejection === undefined) judgement.accepted.push(flying);
+      else if (fate === "again") judgement.again.push(flying);
+      else {
+        const { code, message } = rejection;
+        judgement.refusals.push({ flying, code, message });
+      }
+    }
+  }
+  return judgement;
+}
+
+/**
+ * A transaction is sent again where each of its faults is one that a new stamp heals; `TX_REJECTED`
+ * shares the fate of its cause. `renewed` collects rows whose INSERT is stamped anew: what follows
+ * on them has to be above it. `deleted` holds rows that an accepted DELETE of the same push removes.
+ */
+function groupFate(
+  group: DeltaGroup,
+  context: {
+    rejected: ReadonlyMap<number, Rejection>;
+    renewed: Set<string>;
+    deleted: ReadonlySet<string>;
+  },
+): "again" | "refused" {
+  const { rejected, renewed, deleted } = context;
+  const fresh: string[] = [];
+  let causes = 0;
+  for (const { ord, delta, tries } of group) {
+    const code = rejected.get(ord)?.code;
+    if (code === undefined || code === "TX_REJECTED") continue;
+    causes++;
+    if (code === "CLOCK_DRIFT") continue;
+    const row = rowKey(delta);
+    // Sent once, so that it cannot be in the log; and not to rise from the dead, where a later
+    // DELETE of ours was accepted.
+    const curable = code === "STALE" && tries === 1 && !deleted.has(row) &&
+      (delta.op === "INSERT" || renewed.has(row) || fresh.includes(row));
+    if (!curable) return "refused";
+    if (delta.op === "INSERT") fresh.push(row);
+  }
+  if (causes === 0) return "refused";
+  for (const row of fresh) renewed.add(row);
+  return "again";
+}
+
+/**
+ * Sees to it that stale deltas get the present time when they are stamped anew. An INSERT takes the
+ * columns along that later updates of its row, already accepted, have set: its new stamp is above
+ * theirs.
+ */
+async function freshenStale(
+  tx: SqlTransaction,
+  state: ClientState,
+  work: { judgement: Judgement; stale: ReadonlySet<number>; receivedAt: number },
+): Promise<void> {
+  const { judgement, stale, receivedAt } = work;
+  for (const { ord, delta } of judgement.again) {
+    if (!stale.has(ord)) continue;
+    // A new stamp is the old one shifted by what the offset has changed: so it comes to be now, and
+    // later than the old one at any rate.
+    const { wallMs } = unpackHlc(delta.hlc);
+    const offsetMs = Math.min(wallMs - Math.floor(receivedAt), state.offsetMs - 1);
+    const columns = new Map(delta.columns.map((change) => [change.column, change]));
+    if (delta.op === "INSERT") {
+      for (const later of judgement.accepted) {
+        if (later.ord < ord || rowKey(later.delta) !== rowKey(delta)) continue;
+        for (const change of later.delta.columns) columns.set(change.column, change);
+      }
+    }
+    const folded: Delta = { ...delta, columns: [...columns.values()] };
+    await tx.run(
+      "UPDATE lakesync_own SET json = ?, offset_ms = ? WHERE ord = ?",
+      [JSON.stringify(folded), offsetMs, ord],
+    );
+  }
+}
+
+function rowKey(delta: Delta): string {
+  return JSON.stringify([delta.table, delta.rowId]);
+}

@@ -1,0 +1,285 @@
+import {
+  type Clock,
+  err,
+  LakeSyncError,
+  type Logger,
+  ok,
+  type Result,
+  type SqlDatabase,
+  type SqlTransaction,
+  type SyncTransport,
+} from "@lakesync/core";
+import { applyCheckpoint } from "./_apply_checkpoint.ts";
+import { applyPage } from "./_apply_page.ts";
+import type { LocalTable } from "./_local_table.ts";
+import {
+  beginPush,
+  bury,
+  endOfOutbox,
+  type FlyingDelta,
+  groupDeltas,
+  type Refusal,
+  releasePush,
+} from "./_outbox.ts";
+import { applyPushAnswer, type PushOutcome } from "./_push_answer.ts";
+import { type ClientState, readState, writeState } from "./_state.ts";
+import { pruneOwn } from "./_settle.ts";
+import type { SyncSummary } from "./status.ts";
+
+/** The deltas of a push, where nothing is wrong. */
+const PUSH_DELTAS = 2_000;
+
+/** Rounds in which nothing moves on before a sync gives up. */
+const MAX_FRUITLESS = 4;
+
+/** Push-and-pull rounds of one sync: what is written meanwhile may have to wait for the next. */
+const MAX_ROUNDS = 8;
+
+/** What a sync works with. */
+export interface SyncContext {
+  readonly clientId: string;
+  readonly schemaVersion: number;
+  readonly database: SqlDatabase;
+  readonly transport: SyncTransport;
+  readonly tables: ReadonlyMap<string, LocalTable>;
+  readonly clock: Clock;
+  /** How long settled deltas are kept, in ms. */
+  readonly retentionMs: number;
+  readonly logger: Logger;
+  /** Told after each transaction that changed tables. */
+  readonly changed: (tables: readonly string[]) => void;
+  /** Told about deltas that have become dead letters. */
+  readonly refused: (refusals: readonly Refusal[]) => void;
+}
+
+/** One sync: pull all pages, push all of the outbox, pull what that brought. */
+export class SyncRun {
+  readonly #context: SyncContext;
+  readonly #signal: AbortSignal;
+  #limit = PUSH_DELTAS;
+  #pulled = 0;
+  #checkpointRows = 0;
+  #pushed = 0;
+  #duplicates = 0;
+  #rejected = 0;
+  #seq = 0;
+
+  constructor(context: SyncContext, signal: AbortSignal) {
+    this.#context = context;
+    this.#signal = signal;
+  }
+
+  /** Runs it, once. */
+  async run(): Promise<Result<SyncSummary>> {
+    let pulled = await this.#pullAll();
+    for (let round = 0; pulled.ok && round < MAX_ROUNDS; round++) {
+      const pushed = await this.#pushAll();
+      if (!pushed.ok) return pushed;
+      if (pushed.value === 0) break;
+      pulled = await this.#pullAll();
+    }
+    if (!pulled.ok) return pulled;
+    if (this.#pushed > 0) {
+      const { database, clock, retentionMs } = this.#context;
+      const before = clock.now() - retentionMs;
+      const pruned = await database.transaction((tx) => pruneOwn(tx, { before }));
+      if (!pruned.ok) return pruned;
+    }
+    return ok({
+      pulled: this.#pulled,
+      checkpointRows: this.#checkpointRows,
+      pushed: this.#pushed,
+      duplicates: this.#duplicates,
+      rejected: this.#rejected,
+      seq: this.#seq,
+    });
+  }
+
+  async #pullAll(): Promise<Result<void>> {
+    const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
+    for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
+      const state = await database.transaction(readState);
+      if (!state.ok) return state;
+      this.#seq = state.value.seq;
+      const { cursor, due } = state.value;
+      if (cursor === "" || due === 2) {
+        const taken = await this.#takeCheckpoint(state.value);
+        if (!taken.ok) return taken;
+        if (!taken.value) fruitless++;
+        continue;
+      }
+      if (this.#signal.aborted) return aborted();
+      // Also where a checkpoint is due: only the answer for the old cursor tells of a reset.
+      const page = await transport.pull(
+        { clientId, cursor, own: "ids", schemaVersion },
+        { signal: this.#signal },
+      );
+      const receivedAt = clock.now();
+      if (!page.ok || due === 1) {
+        if (!page.ok && page.error.code !== "CHECKPOINT_REQUIRED") return page;
+        const reset = !page.ok && RESET_REASONS.has(page.error.details?.reason);
+        const noted = await database.transaction((tx) => markDue(tx, cursor, reset ? 2 : 1));
+        if (!noted.ok) return noted;
+        const taken = await this.#takeCheckpoint(noted.value);
+        if (!taken.ok) return taken;
+        fruitless++;
+        continue;
+      }
+      const applied = await database.transaction((tx) =>
+        applyPage(tx, page.value, { cursor, tables, receivedAt })
+      );
+      if (!applied.ok) return applied;
+      if (applied.value.status !== "applied") {
+        fruitless++;
+        continue;
+      }
+      this.#pulled += page.value.deltas.length;
+      this.#seq = page.value.seq;
+      this.#context.changed(applied.value.tables);
+      if (!page.value.hasMore) return ok(undefined);
+      if (page.value.cursor === cursor) fruitless++;
+    }
+    return err(
+      new LakeSyncError(
+        "CONFLICT",
+        "Cannot pull: the gateway keeps asking for checkpoints or another process syncs the same database, see that only one does",
+      ),
+    );
+  }
+
+  /** Takes a checkpoint; false where it was overtaken. */
+  async #takeCheckpoint(asked: ClientState): Promise<Result<boolean>> {
+    const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
+    if (this.#signal.aborted) return aborted();
+    const checkpoint = await transport.checkpoint(
+      { clientId, schemaVersion },
+      { signal: this.#signal },
+    );
+    if (!checkpoint.ok) return checkpoint;
+    const applied = await applyCheckpoint(database, checkpoint.value, {
+      asked,
+      tables,
+      now: clock.now(),
+    });
+    if (!applied.ok) return applied;
+    if (applied.value.status === "stale") return ok(false);
+    this.#checkpointRows += applied.value.rows;
+    this.#seq = checkpoint.value.seq;
+    this.#context.logger.log("info", "checkpoint", {
+      seq: checkpoint.value.seq,
+      rows: applied.value.rows,
+    });
+    this.#context.changed([...tables.keys()]);
+    return ok(true);
+  }
+
+  /** Pushes what is in the outbox now; how many deltas were sent. */
+  async #pushAll(): Promise<Result<number>> {
+    const { database, transport, clientId, schemaVersion, clock } = this.#context;
+    // What is written meanwhile is for the next round: so a busy writer does not hold the sync here.
+    const end = await database.transaction(endOfOutbox);
+    if (!end.ok) return end;
+    const through = end.value;
+    if (through === 0) return ok(0);
+    let sent = 0;
+    for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
+      if (this.#signal.aborted) return aborted();
+      const limit = this.#limit;
+      const begun = await database.transaction((tx) => beginPush(tx, { limit, through }));
+      if (!begun.ok) return begun;
+      const pushed = begun.value;
+      if (pushed.length === 0) return ok(sent);
+      sent += pushed.length;
+      const answer = await transport.push(
+        { clientId, deltas: pushed.map(({ delta }) => delta), schemaVersion },
+        { signal: this.#signal },
+      );
+      const receivedAt = clock.now();
+      if (!answer.ok) {
+        const refused = await this.#refusePush(pushed, answer.error, receivedAt);
+        if (!refused.ok) return refused;
+        continue;
+      }
+      const applied = await database.transaction((tx) =>
+        applyPushAnswer(tx, answer.value, { pushed, tables: this.#context.tables, receivedAt })
+      );
+      if (!applied.ok) return applied;
+      const { accepted, duplicates } = answer.value;
+      this.#limit = Math.min(PUSH_DELTAS, this.#limit * 2);
+      this.#pushed += accepted;
+      this.#duplicates += duplicates;
+      const { again, refusals } = applied.value;
+      if (again === pushed.length) fruitless++;
+      else fruitless = 0;
+      this.#report(applied.value, refusals);
+    }
+    return err(
+      new LakeSyncError(
+        "CLOCK_DRIFT",
+        "Cannot push: the gateway keeps refusing this device's time, check the clocks of both",
+      ),
+    );
+  }
+
+  /** Deals with a push that was answered as a whole: an error is returned where it must wait. */
+  async #refusePush(
+    pushed: readonly FlyingDelta[],
+    error: LakeSyncError,
+    now: number,
+  ): Promise<Result<void>> {
+    const { database, tables } = this.#context;
+    switch (error.code) {
+      case "VALIDATION_ERROR":
+      case "FORBIDDEN":
+      case "PAYLOAD_TOO_LARGE": {
+        const groups = groupDeltas(pushed);
+        if (groups.length > 1) {
+          const released = await database.transaction(releasePush);
+          if (!released.ok) return released;
+          // Half of the transactions: of their deltas at most so many go next time.
+          const half = groups.slice(0, groups.length >> 1);
+          this.#limit = half.reduce((sum, group) => sum + group.length, 0);
+          return ok(undefined);
+        }
+        const { code, message } = error;
+        const refusals = pushed.map((flying) => ({ flying, code, message }));
+        const buried = await database.transaction((tx) => bury(tx, refusals, { now, tables }));
+        if (!buried.ok) return buried;
+        this.#limit = PUSH_DELTAS;
+        this.#report({ tables: buried.value }, refusals);
+        return ok(undefined);
+      }
+      case "CONFLICT": {
+        // The gateway does not know this app's schema yet: hold the outbox.
+        const released = await database.transaction(releasePush);
+        return released.ok ? err(error) : released;
+      }
+      default:
+        // It may have arrived: the same push is repeated.
+        return err(error);
+    }
+  }
+
+  #report(outcome: Pick<PushOutcome, "tables">, refusals: readonly Refusal[]): void {
+    this.#rejected += refusals.length;
+    this.#context.changed(outcome.tables);
+    if (refusals.length > 0) this.#context.refused(refusals);
+  }
+}
+
+/** Why a gateway asks for a checkpoint, where its log is not the one that the client knew. */
+const RESET_REASONS: ReadonlySet<unknown> = new Set(["ahead", "hash", "epoch"]);
+
+/** Notes that a checkpoint is due in the place of this cursor; the state as it then is. */
+async function markDue(tx: SqlTransaction, cursor: string, due: 1 | 2): Promise<ClientState> {
+  const state = await readState(tx);
+  if (state.cursor === cursor && state.due < due) {
+    state.due = due;
+    await writeState(tx, state);
+  }
+  return state;
+}
+
+function aborted(): Result<never> {
+  return err(new LakeSyncError("ABORTED", "The sync was stopped: call syncOnce to go on"));
+}

@@ -1,0 +1,294 @@
+import {
+  type AppValue,
+  type Clock,
+  type ColumnSchema,
+  type Delta,
+  type DeltaContent,
+  deltaId,
+  emptyRow,
+  extractChange,
+  fromWire,
+  HybridClock,
+  isRowId,
+  isVisible,
+  type JsonValue,
+  LakeSyncError,
+  mergeDelta,
+  type Random,
+  type RowState,
+  type SqlTransaction,
+  toWire,
+  valueFault,
+} from "@lakesync/core";
+import { readBase } from "./_base.ts";
+import { type LocalTable, shownParams } from "./_local_table.ts";
+import { addOwn, mergeOwn, ownOnTop, utf8Bytes } from "./_own.ts";
+import { type ClientState, readState, writeState } from "./_state.ts";
+
+/** The most deltas that a push may carry, and so a transaction (PROTOCOL, section 4, *Limits*). */
+export const MAX_PUSH_DELTAS = 10_000;
+
+/** The bytes that a push may have, less what surrounds its deltas. */
+export const MAX_PUSH_BYTES: number = 8 * 1024 * 1024 - 4096;
+
+/** A row as an app gives it or gets it. */
+export type AppRow = { readonly [column: string]: unknown };
+
+/** What a write session works with. */
+export interface WriteContext {
+  readonly tables: ReadonlyMap<string, LocalTable>;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What became of a session. */
+export interface WriteOutcome {
+  /** How many deltas were made. */
+  readonly deltas: number;
+  /** The tables that changed. */
+  readonly tables: ReadonlySet<string>;
+}
+
+/**
+ * The app's changes within one SQLite transaction: each becomes a delta on top of the base, the row
+ * as it now shows, and, when the session is finished, an entry of the outbox. Its methods throw.
+ */
+export class WriteSession {
+  readonly #tx: SqlTransaction;
+  readonly #context: WriteContext;
+  readonly #state: ClientState;
+  readonly #hlc: HybridClock;
+  // Rows that were read or written, so that later changes build on earlier ones.
+  readonly #rows: Map<string, Map<string, RowState>> = new Map();
+  readonly #deltas: DeltaContent[] = [];
+
+  private constructor(tx: SqlTransaction, context: WriteContext, state: ClientState) {
+    this.#tx = tx;
+    this.#context = context;
+    this.#state = state;
+    this.#hlc = new HybridClock({
+      clock: context.clock,
+      ...(state.hlc !== undefined && { last: state.hlc }),
+    });
+    this.#hlc.offsetMs = state.offsetMs;
+  }
+
+  /** Begins a session in a transaction. */
+  static async begin(tx: SqlTransaction, context: WriteContext): Promise<WriteSession> {
+    return new WriteSession(tx, context, await readState(tx));
+  }
+
+  /** Adds a row. */
+  async insert(table: LocalTable, row: AppRow): Promise<AppRow> {
+    const { id = this.#context.random.uuid(), ...values } = row;
+    if (!isRowId(id)) throw badRowId(table);
+    const state = await this.#row(table, id);
+    if (isVisible(state)) {
+      throw new LakeSyncError(
+        "CONFLICT",
+        `Cannot insert into "${table.name}": its row "${id}" is there, update it or choose another id`,
+      );
+    }
+    return await this.#insert(table, id, state, values);
+  }
+
+  /** Adds a row, or changes it so that it has these columns. */
+  async put(table: LocalTable, row: AppRow): Promise<void> {
+    const { id = this.#context.random.uuid(), ...values } = row;
+    if (!isRowId(id)) throw badRowId(table);
+    const state = await this.#row(table, id);
+    if (isVisible(state)) await this.update(table, id, values);
+    else await this.#insert(table, id, state, values);
+  }
+
+  /** Changes a row. */
+  async update(table: LocalTable, id: string, values: AppRow): Promise<AppRow> {
+    const state = await this.#row(table, id);
+    if (!isVisible(state)) {
+      throw new LakeSyncError(
+        "NOT_FOUND",
+        `Cannot update "${table.name}": it has no row "${id}", insert it first`,
+      );
+    }
+    const before = valuesOf(state);
+    const after = new Map(before);
+    for (const name of Object.keys(values)) {
+      // Undefined is "unchanged", as an absent key is.
+      if (values[name] !== undefined) after.set(name, wireValue(table, name, values[name]));
+    }
+    const change = extractChange(table.schema, { before, after });
+    if (change !== undefined) await this.#change(table, id, state, change);
+    return appRow(table, id, state);
+  }
+
+  /** Removes a row; whether it was there. */
+  async delete(table: LocalTable, id: string): Promise<boolean> {
+    const state = await this.#row(table, id);
+    if (!isVisible(state)) return false;
+    await this.#change(table, id, state, { op: "DELETE", columns: [] });
+    return true;
+  }
+
+  /** Reads a row. */
+  async get(table: LocalTable, id: string): Promise<AppRow | undefined> {
+    const state = await this.#row(table, id);
+    return isVisible(state) ? appRow(table, id, state) : undefined;
+  }
+
+  /** Reads rows ahead, where many will be changed. */
+  async load(table: LocalTable, ids: readonly string[]): Promise<void> {
+    const base = await readBase(this.#tx, table, ids);
+    const own = await ownOnTop(this.#tx, table.name, ids);
+    const rows = this.#tableRows(table);
+    for (const id of ids) {
+      if (rows.has(id)) continue;
+      const state = base.get(id) ?? emptyRow();
+      mergeOwn(state, own.get(id));
+      rows.set(id, state);
+    }
+  }
+
+  /** Puts what was changed into the outbox. With `grouped` it travels as one transaction. */
+  async finish(options: { grouped: boolean }): Promise<WriteOutcome> {
+    const txId = options.grouped && this.#deltas.length > 1
+      ? this.#context.random.uuid()
+      : undefined;
+    let bytes = 0;
+    const own = this.#deltas.map((content) => {
+      const delta: Delta = {
+        ...content,
+        deltaId: deltaId(content),
+        ...(txId !== undefined && { txId }),
+      };
+      const json = JSON.stringify(delta);
+      const length = utf8Bytes(json);
+      // With the comma between two of them.
+      bytes += length + 1;
+      return { delta, json, bytes: length };
+    });
+    if (options.grouped && (own.length > MAX_PUSH_DELTAS || bytes > MAX_PUSH_BYTES)) {
+      throw new LakeSyncError(
+        "PAYLOAD_TOO_LARGE",
+        `Cannot commit a transaction of ${own.length} changes and ${bytes} bytes: ` +
+          `at most ${MAX_PUSH_DELTAS} and ${MAX_PUSH_BYTES} fit into one push, ` +
+          "split it, or use client.import for bulk data",
+      );
+    }
+    const tables = new Set(this.#deltas.map(({ table }) => table));
+    if (own.length > 0) {
+      await addOwn(this.#tx, own, this.#state);
+      this.#state.hlc = this.#hlc.last;
+      await writeState(this.#tx, this.#state);
+    }
+    return { deltas: own.length, tables };
+  }
+
+  #tableRows(table: LocalTable): Map<string, RowState> {
+    let rows = this.#rows.get(table.name);
+    if (rows === undefined) this.#rows.set(table.name, rows = new Map());
+    return rows;
+  }
+
+  async #row(table: LocalTable, id: string): Promise<RowState> {
+    const rows = this.#tableRows(table);
+    if (!rows.has(id)) await this.load(table, [id]);
+    return rows.get(id)!;
+  }
+
+  async #insert(
+    table: LocalTable,
+    id: string,
+    state: RowState,
+    values: AppRow,
+  ): Promise<AppRow> {
+    const after = new Map<string, JsonValue>();
+    for (const name of Object.keys(values)) after.set(name, wireValue(table, name, values[name]));
+    for (const column of table.schema.columns) {
+      if (column.nullable !== true && !after.has(column.name)) {
+        throw new LakeSyncError(
+          "VALIDATION_ERROR",
+          `Cannot insert into "${table.name}": column "${column.name}" is missing and not nullable`,
+        );
+      }
+    }
+    await this.#change(
+      table,
+      id,
+      state,
+      extractChange(table.schema, { before: undefined, after })!,
+    );
+    return appRow(table, id, state);
+  }
+
+  async #change(
+    table: LocalTable,
+    rowId: string,
+    state: RowState,
+    change: Pick<Delta, "op" | "columns">,
+  ): Promise<void> {
+    const content: DeltaContent = {
+      op: change.op,
+      table: table.name,
+      rowId,
+      clientId: this.#state.clientId,
+      columns: change.columns,
+      hlc: this.#hlc.now(),
+    };
+    this.#deltas.push(content);
+    mergeDelta(state, content);
+    if (isVisible(state)) await this.#tx.run(table.shown.put, shownParams(table, rowId, state));
+    else await this.#tx.run(table.shown.remove, [rowId]);
+  }
+}
+
+/** A visible state as the app reads it. */
+function appRow(table: LocalTable, id: string, state: RowState): AppRow {
+  return appRowOf(table, id, valuesOf(state));
+}
+
+/** A row's wire values as the app reads them. */
+export function appRowOf(
+  table: LocalTable,
+  id: string,
+  values: ReadonlyMap<string, JsonValue>,
+): AppRow {
+  const entries: [string, AppValue][] = [["id", id]];
+  for (const column of table.schema.columns) {
+    const bigint = table.bigints.has(column.name);
+    entries.push([column.name, fromWire(column, values.get(column.name) ?? null, { bigint })]);
+  }
+  // fromEntries defines own properties, so that a column named __proto__ is one too.
+  return Object.fromEntries(entries);
+}
+
+function valuesOf(state: RowState): Map<string, JsonValue> {
+  const values = new Map<string, JsonValue>();
+  for (const [name, register] of state.columns) values.set(name, register[0]);
+  return values;
+}
+
+function wireValue(table: LocalTable, name: string, value: unknown): JsonValue {
+  const column: ColumnSchema | undefined = table.columns.get(name);
+  if (column === undefined) {
+    throw new LakeSyncError(
+      "VALIDATION_ERROR",
+      `Cannot write to "${table.name}": it has no column "${name}"`,
+    );
+  }
+  const wire = toWire(column, value);
+  const fault = valueFault(column, wire);
+  if (fault !== undefined) {
+    throw new LakeSyncError(
+      "VALIDATION_ERROR",
+      `Cannot write to "${table.name}": the value of column "${name}" ${fault}`,
+    );
+  }
+  return wire as JsonValue;
+}
+
+function badRowId(table: LocalTable): LakeSyncError {
+  return new LakeSyncError(
+    "VALIDATION_ERROR",
+    `Cannot insert into "${table.name}": its id must be a well-formed string of 1 to 256 bytes`,
+  );
+}

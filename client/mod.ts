@@ -1,0 +1,22 @@
+/**
+ * A device's copy of the data: SQLite that works offline and syncs with a gateway.
+ *
+ * What the gateway told is kept apart (the *base*) from the client's own deltas; the app's tables
+ * show the merge of both and can be read by any SQL. Each local write, each page and each answer is
+ * one SQLite transaction.
+ *
+ * @module
+ */
+export type { Client, ClientTransaction, InsertByName, WaitOptions } from "./client.ts";
+export { type ClientOptions, createClient, type SyncOptions } from "./create_client.ts";
+export {
+  type GetToken,
+  httpTransport,
+  type HttpTransportOptions,
+  inProcessTransport,
+  type InProcessTransportOptions,
+} from "./http_transport.ts";
+export type { LiveQuery, SubscribeOptions } from "./live_query.ts";
+export { openSqlite, type OpenSqliteOptions } from "./open_sqlite.ts";
+export type { ClientEvents, ClientStatus, DeadLetter, SyncState, SyncSummary } from "./status.ts";
+export type { TableClient, TableClients, TransactionTable, TransactionTables } from "./tables.ts";
