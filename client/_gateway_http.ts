@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  type CheckpointRequest,
   err,
   ok,
   type RequestOptions,
@@ -58,14 +59,14 @@ export class GatewayHttp {
 
   /** A request whose answer is a stream of rows. */
   async checkpoint(
-    request: { clientId: string; schemaVersion?: number },
+    request: CheckpointRequest,
     options: RequestOptions,
   ): Promise<Result<Checkpoint>> {
     const watch = this.#watch(options);
-    const { clientId, schemaVersion } = request;
+    const { clientId, tables, schemaVersion } = request;
     try {
       const response = await this.#send("checkpoint", {
-        query: { clientId, schemaVersion },
+        query: { clientId, tables: tables?.join(","), schemaVersion },
         signal: watch.signal,
       });
       if (!response.ok) {

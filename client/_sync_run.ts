@@ -111,7 +111,7 @@ export class SyncRun {
       if (this.#signal.aborted) return aborted();
       // Also where a checkpoint is due: only the answer for the old cursor tells of a reset.
       const page = await transport.pull(
-        { clientId, cursor, own: "ids", schemaVersion },
+        { clientId, cursor, tables: [...tables.keys()], own: "ids", schemaVersion },
         { signal: this.#signal },
       );
       const receivedAt = clock.now();
@@ -152,7 +152,7 @@ export class SyncRun {
     const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
     if (this.#signal.aborted) return aborted();
     const checkpoint = await transport.checkpoint(
-      { clientId, schemaVersion },
+      { clientId, tables: [...tables.keys()], schemaVersion },
       { signal: this.#signal },
     );
     if (!checkpoint.ok) return checkpoint;

@@ -13,8 +13,8 @@ export interface SubscribeOptions {
 
 /**
  * A query whose result follows the data: the first result comes at once, then one after each
- * transaction, from either side, that changed a table which the query reads. Changes that come while
- * the query runs are answered together.
+ * transaction, from either side, that changed it. It runs again only where a table that it reads has
+ * changed; changes that come while it runs are answered together.
  *
  * @typeParam Row The shape that the app knows a result's row to have; it is not checked.
  */
@@ -83,6 +83,7 @@ function watch<Row extends SqlRow>(
   let reads: ReadonlySet<string> | undefined;
   let running = false;
   let dirty = true;
+  let last: readonly SqlRow[] | undefined;
   let stopped = hub.closed;
 
   const run = async (): Promise<void> => {
@@ -98,8 +99,12 @@ function watch<Row extends SqlRow>(
       }
       const result = await database.query(sql, params);
       if (stopped) break;
-      if (result.ok) deliver.rows(result.value as Row[]);
-      else if (result.error.code !== "CLOSED") deliver.error(result.error);
+      if (result.ok) {
+        // A change of the table may leave the result as it was: then there is nothing to tell.
+        if (last !== undefined && sameRows(last, result.value)) continue;
+        last = result.value;
+        deliver.rows(result.value as Row[]);
+      } else if (result.error.code !== "CLOSED") deliver.error(result.error);
     }
     running = false;
   };
@@ -119,6 +124,20 @@ function watch<Row extends SqlRow>(
     stopped = true;
     unwatch();
   };
+}
+
+function sameRows(a: readonly SqlRow[], b: readonly SqlRow[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    // One query gives the same columns each time.
+    for (const column in a[i]) if (!sameValue(a[i]![column]!, b[i]![column]!)) return false;
+  }
+  return true;
+}
+
+function sameValue(a: SqlValue, b: SqlValue): boolean {
+  if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array)) return Object.is(a, b);
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function intersects(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

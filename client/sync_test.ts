@@ -50,6 +50,22 @@ test("syncOnce() pulls, pushes, pulls what that brought, and tells what it did",
     for (const client of [a, b]) assertEquals(await rowsOf(client), [["1", "Bread", 1, null]]);
   }));
 
+test("syncOnce() asks only for the app's own tables", () =>
+  withBench(async (bench) => {
+    const tags = defineTable("tags", { name: string() });
+    bench.gateway.setTables([todos.schema, tags.schema]);
+    const tag = (rowId: string, hlc: string) =>
+      foreignDelta({ table: "tags", rowId, hlc, columns: { name: rowId } });
+    bench.gateway.append([tag("red", "10")]);
+    const client = await bench.client();
+    assertEquals(unwrapOrThrow(await client.syncOnce()).checkpointRows, 0);
+    bench.gateway.append([tag("blue", "11")]);
+    assertEquals(unwrapOrThrow(await client.syncOnce()).pulled, 0);
+    for (const { kind, request } of bench.gateway.requests) {
+      if (kind !== "push") assertEquals("tables" in request ? request.tables : [], ["todos"]);
+    }
+  }));
+
 test("syncOnce() pages until there is no more", () =>
   withBench(async (bench) => {
     const client = await bench.client();

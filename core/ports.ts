@@ -9,7 +9,14 @@ import type { JsonValue } from "./json.ts";
 import type { RowState, Stamp } from "./merge.ts";
 import type { Result } from "./result.ts";
 import type { ColumnType, TableSchema } from "./schema.ts";
-import type { CheckpointRow, PullAnswer, PullRequest, PushAnswer, PushRequest } from "./wire.ts";
+import type {
+  CheckpointRequest,
+  CheckpointRow,
+  PullAnswer,
+  PullRequest,
+  PushAnswer,
+  PushRequest,
+} from "./wire.ts";
 
 // ---------------------------------------------------------------------------------------------
 // Time, chance, logs
@@ -582,7 +589,7 @@ export interface SyncTransport {
   pull(request: PullRequest, options?: RequestOptions): Promise<Result<PullAnswer>>;
   /** Asks for the whole state. */
   checkpoint(
-    request: { clientId: string; schemaVersion?: number },
+    request: CheckpointRequest,
     options?: RequestOptions,
   ): Promise<Result<Checkpoint>>;
 }

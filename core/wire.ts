@@ -119,6 +119,16 @@ export interface PullAnswer {
   readonly serverHlc: Hlc;
 }
 
+/** The parameters of a checkpoint. */
+export interface CheckpointRequest {
+  /** The database that asks. */
+  readonly clientId: string;
+  /** Only these tables. @default {undefined} all that the caller may see */
+  readonly tables?: readonly string[];
+  /** The greatest `version` among the client's tables. */
+  readonly schemaVersion?: number;
+}
+
 /** The first line of a checkpoint. */
 export interface CheckpointHeader {
   /** What the checkpoint is. */

@@ -21,6 +21,7 @@ export async function serveGateway(
   const schemaVersion = query.has("schemaVersion")
     ? { schemaVersion: Number(query.get("schemaVersion")) }
     : {};
+  const only = query.has("tables") ? { tables: query.get("tables")!.split(",") } : {};
   switch (`${request.method} ${url.pathname}`) {
     case "POST /v1/sync/default/push":
       return answerJson(await gateway.push(await request.json() as PushRequest));
@@ -31,11 +32,12 @@ export async function serveGateway(
           cursor: query.get("cursor") ?? "",
           ...(query.has("limit") && { limit: Number(query.get("limit")) }),
           ...(query.get("own") === "ids" && { own: "ids" }),
+          ...only,
           ...schemaVersion,
         }),
       );
     case "GET /v1/sync/default/checkpoint": {
-      const checkpoint = await gateway.checkpoint({ clientId, ...schemaVersion });
+      const checkpoint = await gateway.checkpoint({ clientId, ...only, ...schemaVersion });
       return checkpoint.ok
         ? new Response(ndjson(checkpoint.value, tables))
         : answerJson(checkpoint);

@@ -1,5 +1,6 @@
 import {
   type Checkpoint,
+  type CheckpointRequest,
   type CheckpointRow,
   type Clock,
   cloneRow,
@@ -43,7 +44,7 @@ const MAX_DELTAS = 10_000;
 export type GatewayRequest =
   | { readonly kind: "push"; readonly request: PushRequest }
   | { readonly kind: "pull"; readonly request: PullRequest }
-  | { readonly kind: "checkpoint"; readonly request: { readonly clientId: string } };
+  | { readonly kind: "checkpoint"; readonly request: CheckpointRequest };
 
 /** What is to go wrong with a request. */
 export type GatewayFault =
@@ -229,19 +230,19 @@ export class FakeGateway implements SyncTransport {
   }
 
   checkpoint(
-    request: { clientId: string; schemaVersion?: number },
+    request: CheckpointRequest,
     options: RequestOptions = {},
   ): Promise<Result<Checkpoint>> {
     return this.#answer({ kind: "checkpoint", request }, options, (breakOff) => {
       const rows: CheckpointRow[] = [];
       for (const { table, rowId, state } of this.#store.rows.values()) {
-        if (this.#sees(table, state)) {
+        if (this.#sees(table, state) && request.tables?.includes(table) !== false) {
           rows.push(encodeRow({ table, rowId, state: cloneRow(state) }));
         }
       }
       return ok({
         seq: this.#store.seq,
-        cursor: this.#cursor(this.#store, request.schemaVersion),
+        cursor: this.#cursor(this.#store, request),
         rows: stream(rows, { chunk: this.#chunkRows, breakOff }),
       });
     });
@@ -362,13 +363,17 @@ export class FakeGateway implements SyncTransport {
     return state !== undefined && isVisible(state) && this.rule(table, state);
   }
 
-  #cursor(at: { seq: number; hash: number }, schemaVersion: number | undefined): string {
-    return [this.#store.epoch, at.seq, at.hash, `${this.#ruleVersion}v${schemaVersion ?? 0}`]
-      .join(".");
+  #cursor(
+    at: { seq: number; hash: number },
+    asked: { tables?: readonly string[]; schemaVersion?: number },
+  ): string {
+    const { tables, schemaVersion = 0 } = asked;
+    const digest = `${this.#ruleVersion}v${schemaVersion}t${tables?.toSorted().join("-") ?? ""}`;
+    return [this.#store.epoch, at.seq, at.hash, digest].join(".");
   }
 
   #pull(request: PullRequest): Result<PullAnswer> {
-    const { clientId, cursor, limit = 1000, own, schemaVersion } = request;
+    const { clientId, cursor, limit = 1000, own, tables } = request;
     const store = this.#store;
     let from = 0;
     if (cursor === "") {
@@ -382,7 +387,7 @@ export class FakeGateway implements SyncTransport {
       if (seq < store.trimmed) return required("trimmed");
       const held = this.#hashAt(seq);
       if (held !== undefined && String(held) !== hash) return required("hash");
-      if (digest !== this.#cursor({ seq, hash: 0 }, schemaVersion).split(".")[3]) {
+      if (digest !== this.#cursor({ seq, hash: 0 }, request).split(".")[3]) {
         return required("digest");
       }
       from = seq;
@@ -397,12 +402,14 @@ export class FakeGateway implements SyncTransport {
         hasMore = true;
         break;
       }
-      items.push(...this.#items(transaction, own === "ids" ? clientId : undefined));
+      items.push(
+        ...this.#items(transaction, { own: own === "ids" ? clientId : undefined, tables }),
+      );
       at = last;
     }
     return ok({
       deltas: items,
-      cursor: this.#cursor(at, schemaVersion),
+      cursor: this.#cursor(at, request),
       seq: at.seq,
       hasMore,
       serverHlc: packHlc({ wallMs: this.#now(), counter: 0 }),
@@ -419,7 +426,11 @@ export class FakeGateway implements SyncTransport {
   }
 
   /** What a pull returns for a transaction (PROTOCOL, section 2). */
-  #items(transaction: Transaction, own: string | undefined): PageItem[] {
+  #items(
+    transaction: Transaction,
+    asked: { own: string | undefined; tables: readonly string[] | undefined },
+  ): PageItem[] {
+    const { own, tables } = asked;
     const items: PageItem[] = [];
     const lasts = new Map(
       transaction.entries.map((entry) => [key(entry.delta.table, entry.delta.rowId), entry]),
@@ -427,6 +438,7 @@ export class FakeGateway implements SyncTransport {
     for (const entry of transaction.entries) {
       const { delta, effect } = entry;
       const { table, rowId } = delta;
+      if (tables?.includes(table) === false) continue;
       const id = key(table, rowId);
       const { before, after } = transaction.rows.get(id)!;
       const tx = delta.txId === undefined ? {} : { txId: delta.txId };
