@@ -1,0 +1,110 @@
+import { join } from "node:path";
+import { type Client, createClient } from "@lakesync/client";
+import { unwrapOrThrow } from "@lakesync/core";
+import { Prng } from "@lakesync/testing";
+import { type BareRow, BareTodos } from "./_bare_sqlite.ts";
+import { type Benchmark, figureOf, measure, spread, timed } from "./_harness.ts";
+import { startGateway } from "./_server.ts";
+import { todos } from "./_workload.ts";
+
+type TodosClient = Client<readonly [typeof todos]>;
+
+/** What an app sees: its own writes, and how fast they reach another device. */
+export const client: Benchmark = {
+  name: "client",
+  about:
+    "single local inserts, each durable before the next; and 10 times 1,000 rows from device A to device B over HTTP on loopback (import on A, A pushes, B pulls).",
+  floor:
+    "the same rows into a bare SQLite table, a commit for each insert; and into two such tables, a commit for each 1,000",
+  async run({ quick, directory, progress }) {
+    const inserts = quick ? 20 : 1_000;
+    const steps = quick ? 2 : 10;
+    const stepRows = quick ? 100 : 1_000;
+    const random = new Prng(7);
+    await using gateway = await startGateway(join(directory, "data"));
+    const open = async (name: string): Promise<TodosClient> =>
+      unwrapOrThrow(
+        await createClient({
+          tables: [todos],
+          database: join(directory, `${name}.db`),
+          url: gateway.url,
+          sync: { auto: false },
+        }),
+      );
+    const loner = await open("loner");
+    const a = await open("a");
+    const b = await open("b");
+    const bare = new BareTodos(join(directory, "bare.db"));
+    const bareA = new BareTodos(join(directory, "bare-a.db"));
+    const bareB = new BareTodos(join(directory, "bare-b.db"));
+    const bareRows = (count: number): BareRow[] =>
+      Array.from({ length: count }, (_, i) => [random.uuid(), `Task number ${i}`, 0, i]);
+    const makeRows = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        id: random.uuid(),
+        title: `Task number ${i}`,
+        done: false,
+        n: i,
+      }));
+
+    progress("single writes");
+    const writes = await measure({
+      client() {
+        const rows = makeRows(inserts);
+        return timed(inserts, async () => {
+          for (const row of rows) unwrapOrThrow(await loner.tables.todos.insert(row));
+        });
+      },
+      bare() {
+        const rows = bareRows(inserts);
+        return timed(inserts, () => {
+          for (const row of rows) bare.insert([row]);
+        });
+      },
+    }, { rounds: quick ? 1 : 5, warmUps: quick ? 0 : 1 });
+
+    progress("from A to B");
+    const stepMs: number[] = [];
+    const moves = await measure({
+      async devices() {
+        const batches = Array.from({ length: steps }, () => makeRows(stepRows));
+        const round = await timed(steps * stepRows, async () => {
+          for (const batch of batches) {
+            const start = performance.now();
+            unwrapOrThrow(await a.import("todos", batch));
+            unwrapOrThrow(await a.syncOnce());
+            unwrapOrThrow(await b.syncOnce());
+            stepMs.push(performance.now() - start);
+          }
+        });
+        const last = batches.at(-1)!.at(-1)!;
+        if (unwrapOrThrow(await b.tables.todos.get(last.id))?.n !== last.n) {
+          throw new Error("A row of A did not reach B");
+        }
+        return round;
+      },
+      bare() {
+        const batches = Array.from({ length: steps }, () => bareRows(stepRows));
+        return timed(steps * stepRows, () => {
+          for (const batch of batches) {
+            bareA.insert(batch);
+            bareB.insert(batch);
+          }
+        });
+      },
+    }, { rounds: quick ? 1 : 5, warmUps: quick ? 0 : 1 });
+
+    for (const client of [loner, a, b]) await client.close();
+    for (const file of [bare, bareA, bareB]) file.close();
+    return [
+      figureOf(writes, { name: "local inserts", unit: "rows", lane: "client", floor: "bare" }),
+      figureOf(moves, {
+        name: `A to B, ${steps} × ${stepRows.toLocaleString("en")} rows`,
+        unit: "rows",
+        lane: "devices",
+        floor: "bare",
+        facts: [{ name: "a step", value: spread(stepMs).median, unit: "ms" }],
+      }),
+    ];
+  },
+};
