@@ -15,10 +15,29 @@ export interface DirtyRow {
   readonly seq: number;
 }
 
+/**
+ * A row as a generation keeps it: as the text that its table will have. One flat text is a fraction
+ * of a state's size, and nothing for the garbage collector to walk through.
+ */
+export interface KeptRow {
+  /** The number of the row's table. */
+  readonly tbl: number;
+  /** The row's key. */
+  readonly rowId: string;
+  /** Whether it is alive, as 0 or 1; null without life. */
+  readonly alive: number | null;
+  /** Its state, see `rowToJson`. */
+  readonly text: string;
+  /** The seq of its last entry, or one above it within the same commit. */
+  readonly seq: number;
+}
+
 /** A generation is closed at so many rows … */
-const MAX_ROWS = 16_384;
+const MAX_ROWS = 65_536;
+/** … so many characters of their states … */
+const MAX_CHARS = 32 * 2 ** 20;
 /** … or behind so many entries, which is also what a restart replays at the most (twice). */
-const MAX_ENTRIES = 65_536;
+const MAX_ENTRIES = 131_072;
 /** The least that one commit folds while a generation is being folded. */
 const MIN_STEP = 256;
 
@@ -32,9 +51,10 @@ export class SqliteRows {
   readonly #select: StatementSync;
   readonly #upsert: StatementSync;
   readonly #setFolded: StatementSync;
-  #active = new Map<string, DirtyRow>();
+  #active = new Map<string, KeptRow>();
+  #activeChars = 0;
   /** The closed generation, in key order, and how much of it is folded. */
-  #closed: { rows: Map<string, DirtyRow>; order: DirtyRow[]; done: number; through: number };
+  #closed: { rows: Map<string, KeptRow>; order: KeptRow[]; done: number; through: number };
   /** Where the active generation began. */
   #activeFrom: number;
 
@@ -53,15 +73,22 @@ export class SqliteRows {
   get(tbl: number, rowId: string): RowState | undefined {
     const key = rowKeyOf(tbl, rowId);
     const dirty = this.#active.get(key) ?? this.#closed.rows.get(key);
-    if (dirty !== undefined) return dirty.state;
+    if (dirty !== undefined) return rowFromJson(dirty.text);
     const row = this.#select.get(tbl, storedText(rowId)) as { state: string } | undefined;
     return row === undefined ? undefined : rowFromJson(row.state);
   }
 
   /** Takes over rows whose entries are committed, up to this seq. */
   put(rows: Iterable<DirtyRow>, seq: number): void {
-    for (const row of rows) this.#active.set(rowKeyOf(row.tbl, row.rowId), row);
-    const full = this.#active.size >= MAX_ROWS || seq - this.#activeFrom >= MAX_ENTRIES;
+    for (const { tbl, rowId, state, seq } of rows) {
+      const alive = state.life === undefined ? null : Number(state.life.alive);
+      const text = rowToJson(state);
+      this.#active.set(rowKeyOf(tbl, rowId), { tbl, rowId, alive, text, seq });
+      // Rows that are replaced count twice: it is a bound, no account.
+      this.#activeChars += text.length;
+    }
+    const full = this.#active.size >= MAX_ROWS || this.#activeChars >= MAX_CHARS ||
+      seq - this.#activeFrom >= MAX_ENTRIES;
     if (full && this.#closed.done === this.#closed.order.length) this.#close(seq);
   }
 
@@ -71,6 +98,7 @@ export class SqliteRows {
     );
     this.#closed = { rows: this.#active, order, done: 0, through: seq };
     this.#active = new Map();
+    this.#activeChars = 0;
     this.#activeFrom = seq;
   }
 
@@ -106,19 +134,19 @@ export class SqliteRows {
     return () => {
       this.#closed = { rows: new Map(), order: [], done: 0, through: seq };
       this.#active = new Map();
+      this.#activeChars = 0;
       this.#activeFrom = seq;
     };
   }
 
-  #fold(rows: readonly DirtyRow[]): void {
-    for (const { tbl, rowId, state, seq } of rows) {
-      const alive = state.life === undefined ? null : Number(state.life.alive);
-      this.#upsert.run(tbl, storedText(rowId), alive, seq, rowToJson(state));
+  #fold(rows: readonly KeptRow[]): void {
+    for (const { tbl, rowId, alive, text, seq } of rows) {
+      this.#upsert.run(tbl, storedText(rowId), alive, seq, text);
     }
   }
 
   /** The rows that are newer than the table, by key: for snapshots. */
-  dirty(): Map<string, DirtyRow> {
+  dirty(): Map<string, KeptRow> {
     return new Map([...this.#closed.rows, ...this.#active]);
   }
 }

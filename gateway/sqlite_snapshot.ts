@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import type { LogPosition, LogSnapshot, RowWrite } from "@lakesync/core";
 import { rowFromJson } from "./row_json.ts";
-import { type DirtyRow, rowKeyOf } from "./sqlite_rows.ts";
+import { type KeptRow, rowKeyOf } from "./sqlite_rows.ts";
 import { readText } from "./sqlite_text.ts";
 
 /** The most rows of a chunk, and the characters of stored states with which it ends earlier. */
@@ -15,7 +15,7 @@ export interface SnapshotOptions {
   /** The head. */
   readonly position: LogPosition;
   /** The rows that are newer than their table. */
-  readonly dirty: Map<string, DirtyRow>;
+  readonly dirty: Map<string, KeptRow>;
   /** The numbers of the tables by name. */
   readonly tables: ReadonlyMap<string, number>;
   /** Where what closes a snapshot stands while it is open. */
@@ -45,7 +45,7 @@ export function openSnapshot(options: SnapshotOptions): LogSnapshot {
 
 async function* readRows(context: {
   reader: DatabaseSync;
-  dirty: Map<string, DirtyRow>;
+  dirty: Map<string, KeptRow>;
   names: Map<number, string>;
   tables: readonly string[] | undefined;
 }): AsyncGenerator<readonly RowWrite[]> {
@@ -76,7 +76,7 @@ async function* readRows(context: {
     let chunk: RowWrite[] = [];
     for (const row of dirty.values()) {
       if (row.tbl !== tbl) continue;
-      chunk.push({ table, rowId: row.rowId, state: row.state });
+      chunk.push({ table, rowId: row.rowId, state: rowFromJson(row.text) });
       if (chunk.length === CHUNK) {
         yield chunk;
         chunk = [];

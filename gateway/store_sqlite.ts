@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import {
   type AppendOutcome,
   type AppendPlan,
@@ -34,7 +34,12 @@ import { storageError } from "./sqlite_error.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { type DirtyRow, rowKeyOf, SqliteRows } from "./sqlite_rows.ts";
 import { openSnapshot } from "./sqlite_snapshot.ts";
-import { prepareStatements, type Statements } from "./sqlite_statements.ts";
+import {
+  INSERT_ROWS,
+  LOG_COLUMNS,
+  prepareStatements,
+  type Statements,
+} from "./sqlite_statements.ts";
 import { storedText } from "./sqlite_text.ts";
 import { closedError, trimmedError } from "./store_error.ts";
 import { lastTxEnd, purgeStep, trimStep } from "./sqlite_trim.ts";
@@ -347,6 +352,7 @@ class SqliteLogStore implements LogStore {
     statements.setPusher.run(from, pusher.no);
     staged.at = Math.max(staged.at, now);
     const changed = new Set<number>();
+    let values: SQLInputValue[] = [];
     for (const { delta, effect, txEnd } of plan.entries) {
       const client = delta.clientId === request.clientId
         ? pusher
@@ -358,7 +364,7 @@ class SqliteLogStore implements LogStore {
       const packed = packEffect(effect);
       staged.seq++;
       staged.hash = extendHash(staged.hash, delta.deltaId);
-      statements.insert.run(
+      values.push(
         staged.seq,
         staged.hash,
         staged.at,
@@ -373,6 +379,10 @@ class SqliteLogStore implements LogStore {
         packed.won,
         packed.state,
       );
+      if (values.length === INSERT_ROWS * LOG_COLUMNS) {
+        statements.insertMany.run(...values);
+        values = [];
+      }
       if (effect.last && effect.before !== effect.after) {
         const change = Number(effect.after === "alive") - Number(effect.before === "alive");
         if (change !== 0) {
@@ -381,6 +391,9 @@ class SqliteLogStore implements LogStore {
           changed.add(tbl);
         }
       }
+    }
+    for (let i = 0; i < values.length; i += LOG_COLUMNS) {
+      statements.insert.run(...values.slice(i, i + LOG_COLUMNS));
     }
     for (const tbl of changed) statements.setVisible.run(staged.visible.get(tbl)!, tbl);
     for (const { table, rowId, state } of plan.rows) {
@@ -401,9 +414,15 @@ class SqliteLogStore implements LogStore {
     return this.#guard(() => {
       if (after < this.#trimmed.seq) throw trimmedError(after, this.#trimmed.seq);
       const { limit, maxChars = 8_388_608, through = Number.MAX_SAFE_INTEGER } = options;
+      const { readSize, read } = this.#statements;
+      const { bytes } = readSize.get(after, through, limit) as { bytes: number };
+      // Rows one by one cost more than twice as much as all at once: only where they are too large.
+      if (bytes <= maxChars) {
+        return (read.all(after, through, limit) as unknown as LogRow[]).map(toEntry);
+      }
       const entries: LogEntry[] = [];
       let chars = 0;
-      for (const item of this.#statements.read.iterate(after, through, limit)) {
+      for (const item of read.iterate(after, through, limit)) {
         const row = item as unknown as LogRow;
         entries.push(toEntry(row));
         chars += row.json.length;

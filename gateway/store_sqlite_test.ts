@@ -116,7 +116,7 @@ test("rows survive many generations of folding and a process that never closed i
   withTempDir(async (directory) => {
     const path = `${directory}/log.db`;
     const store = unwrapOrThrow(await openSqliteLogStore({ path }));
-    const total = 45_000;
+    const total = 140_000;
     for (let i = 0; i < total; i += 1_000) {
       const deltas = Array.from(
         { length: 1_000 },

@@ -24,14 +24,16 @@ export class WorkingRows {
     return this.#edited.get(rowKey(table, rowId))?.state ?? this.#view.row(table, rowId);
   }
 
-  edit(table: string, rowId: string): RowState {
+  /** A row's state, to be changed in place, and what the row was before. */
+  edit(table: string, rowId: string): { before: RowStatus; state: RowState } {
     const key = rowKey(table, rowId);
     const edited = this.#edited.get(key);
-    if (edited !== undefined) return edited.state;
+    if (edited !== undefined) return { before: rowStatus(edited.state), state: edited.state };
+    // Looked up once: for most rows this is a read of the store.
     const stored = this.#view.row(table, rowId);
     const state = stored === undefined ? emptyRow() : cloneRow(stored);
     this.#edited.set(key, { table, rowId, state });
-    return state;
+    return { before: rowStatus(stored), state };
   }
 
   changed(): RowWrite[] {
@@ -51,14 +53,14 @@ export function appendTransaction(
   rows: WorkingRows,
   entries: NewEntry[],
 ): void {
+  if (deltas.length === 1) return appendSingle(deltas[0]!, rows, entries);
   const touched = new Map<string, { before: RowStatus; state: RowState; last: number }>();
   const effects: { life: boolean; columns: readonly string[]; row: string }[] = [];
   deltas.forEach((delta, i) => {
     const row = rowKey(delta.table, delta.rowId);
     let touch = touched.get(row);
     if (touch === undefined) {
-      const before = rowStatus(rows.get(delta.table, delta.rowId));
-      touch = { before, state: rows.edit(delta.table, delta.rowId), last: i };
+      touch = { ...rows.edit(delta.table, delta.rowId), last: i };
       touched.set(row, touch);
     }
     touch.last = i;
@@ -80,6 +82,24 @@ export function appendTransaction(
     };
     entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
   });
+}
+
+/** The same for a transaction of one delta, as most are: nothing to keep apart by row. */
+function appendSingle(delta: Delta, rows: WorkingRows, entries: NewEntry[]): void {
+  const { before, state } = rows.edit(delta.table, delta.rowId);
+  const { life, columns } = mergeDelta(state, delta);
+  const after = rowStatus(state);
+  const enters = after === "alive" && (before === "dead" || before === "lifeless");
+  const effect: EntryEffect = {
+    before,
+    after,
+    last: true,
+    life,
+    columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
+    // A copy: later transactions of this push go on changing the working state.
+    state: enters ? cloneRow(state) : undefined,
+  };
+  entries.push({ delta, effect, txEnd: true });
 }
 
 /**
