@@ -27,6 +27,14 @@ export interface FlushReport {
   readonly objects: number;
 }
 
+/** What is noted when a flush to a destination has ended. */
+export interface FlushedUpTo {
+  /** The destination has everything up to this seq. */
+  readonly seq: number;
+  /** The watermark that each of its tables had then. A table without news keeps an older one. */
+  readonly marks: ReadonlyMap<string, Watermark>;
+}
+
 /** What a flusher works on. */
 export interface FlusherOptions {
   /** The log. */
@@ -94,6 +102,19 @@ export class Flusher {
       least = Math.min(least, progress.value.flushedSeq);
     }
     return ok(least === Infinity ? 0 : least);
+  }
+
+  /** How far a destination was when a flush to it last ended; undefined where there is none of that name. */
+  async flushedUpTo(name: string): Promise<Result<FlushedUpTo> | undefined> {
+    const destination = this.#options.destinations.find((destination) => destination.name === name);
+    if (destination === undefined) return undefined;
+    const progress = await this.#progress(destination);
+    if (!progress.ok) return progress;
+    const { flushedSeq, marks } = progress.value;
+    return ok({
+      seq: flushedSeq,
+      marks: new Map(marks.map(([table, epoch, seq]) => [table, { epoch, seq }])),
+    });
   }
 
   async #flush(signal: AbortSignal | undefined): Promise<Result<FlushReport>> {

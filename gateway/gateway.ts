@@ -22,7 +22,7 @@ import {
 import type { Caller } from "./caller.ts";
 import { checkpointLines } from "./checkpoint.ts";
 import { formatCursor, resolveCursor } from "./cursor.ts";
-import { Flusher, type FlushReport } from "./flush.ts";
+import { type FlushedUpTo, Flusher, type FlushReport } from "./flush.ts";
 import { ingest, type IngestReport } from "./ingest.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type Page, readPage } from "./page.ts";
@@ -310,6 +310,21 @@ export class Gateway {
     const through = Math.min(old.value, flushed.value.flushedSeq);
     const trimmed = await this.store.trim({ through });
     return trimmed.ok ? flushed : trimmed;
+  }
+
+  /**
+   * How far a destination was when a flush to it last ended: what an analyst needs to know which
+   * deltas are pending.
+   *
+   * @param destination Its name.
+   * @returns The last seq and each table's watermark then; `NOT_FOUND` where there is no such
+   * destination, or the store's error.
+   */
+  async flushedUpTo(destination: string): Promise<Result<FlushedUpTo>> {
+    return await this.#flusher.flushedUpTo(destination) ??
+      err(
+        new LakeSyncError("NOT_FOUND", `There is no destination "${destination}": check its name`),
+      );
   }
 
   /**

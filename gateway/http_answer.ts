@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { type ErrorBody, httpStatus, isRequestErrorCode, LakeSyncError } from "@lakesync/core";
 
 /** Below this many characters an answer is not worth packing. */
@@ -95,7 +96,8 @@ export function respond(
   if (typeof body === "string") {
     onEnd();
     if (!pack) return new Response(body, { status: answer.status, headers });
-    const packed = new Blob([body]).stream().pipeThrough(gzip());
+    // A page hardly grows at this level, and packing it takes two thirds of the time.
+    const packed = new Uint8Array(gzipSync(body, { level: 3 }));
     return new Response(packed, { status: answer.status, headers });
   }
   if (request.method === "HEAD") {

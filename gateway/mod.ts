@@ -4,7 +4,7 @@
  * @module
  */
 export type { Caller } from "./caller.ts";
-export type { FlushReport } from "./flush.ts";
+export type { FlushedUpTo, FlushReport } from "./flush.ts";
 export {
   type CheckpointStream,
   createGateway,

@@ -8,6 +8,7 @@ const APPLICATION_ID = 0x4c536c67;
 /** The layout below (PRAGMA user_version). */
 const LAYOUT = 1;
 const HEADER_BYTES = 100;
+const PAGE_BYTES = 8192;
 /** Up to this size a file is checked page by page when it is opened. */
 const FULL_CHECK_BYTES = 64 * 2 ** 20;
 
@@ -30,8 +31,8 @@ const TABLES = `
   ) WITHOUT ROWID;
   CREATE TABLE rows (
     tbl INTEGER NOT NULL, row_id TEXT NOT NULL, alive INTEGER, seq INTEGER NOT NULL, state TEXT NOT NULL,
-    PRIMARY KEY (tbl, row_id)
-  ) WITHOUT ROWID;
+    UNIQUE (tbl, row_id)
+  );
   CREATE INDEX rows_gone ON rows (seq) WHERE alive IS NOT 1;
 `;
 
@@ -57,6 +58,7 @@ export function openLogFile(path: string, epoch: string): LogFile {
   if (existsSync(path)) checkHeader(path);
   const lock = takeLock(path);
   try {
+    undoBrokenCreation(path);
     const isNew = !existsSync(path) || statSync(path).size === 0;
     if (!isNew) checkPages(path);
     const db = new DatabaseSync(path);
@@ -84,11 +86,25 @@ export function openLogFile(path: string, epoch: string): LogFile {
 
 /** Creates the tables before WAL is on, so that the mark is in the file's first bytes from then on. */
 function create(db: DatabaseSync, epoch: string): void {
-  db.exec("PRAGMA page_size = 8192; PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
+  db.exec(`PRAGMA page_size = ${PAGE_BYTES}; PRAGMA synchronous = FULL; BEGIN IMMEDIATE`);
   db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${LAYOUT};`);
   db.exec(TABLES);
   db.prepare("INSERT INTO meta VALUES ('epoch', ?), ('folded', '0')").run(epoch);
   db.exec("COMMIT");
+}
+
+/**
+ * A process that was killed while it made the file has left a rollback journal: SQLite undoes the
+ * creation as soon as somebody who may write reads the file. Later the file is in WAL mode and has none.
+ */
+function undoBrokenCreation(path: string): void {
+  if (!existsSync(`${path}-journal`)) return;
+  const db = new DatabaseSync(path);
+  try {
+    db.prepare("SELECT count(*) FROM sqlite_schema").get();
+  } finally {
+    db.close();
+  }
 }
 
 /** Looks at the file's first bytes, without SQLite, which could write to it. */
@@ -118,7 +134,12 @@ function checkHeader(path: string): void {
 
 /** Reads through the file, all of it where it is small, without changing it. */
 function checkPages(path: string): void {
-  const full = statSync(path).size <= FULL_CHECK_BYTES;
+  const { size } = statSync(path);
+  // SQLite takes what is missing for zeros. (With a WAL beside it, a page may be half written.)
+  if (size % PAGE_BYTES !== 0 && !existsSync(`${path}-wal`)) {
+    throw refusal(path, "it is damaged (it ends within a page)");
+  }
+  const full = size <= FULL_CHECK_BYTES;
   let fault: string;
   try {
     const db = new DatabaseSync(path, { readOnly: true });

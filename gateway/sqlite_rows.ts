@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { RowState } from "@lakesync/core";
 import { rowFromJson, rowToJson } from "./row_json.ts";
 import { storedText } from "./sqlite_text.ts";
@@ -38,6 +38,9 @@ const MAX_ROWS = 65_536;
 const MAX_CHARS = 32 * 2 ** 20;
 /** … or behind so many entries, which is also what a restart replays at the most (twice). */
 const MAX_ENTRIES = 131_072;
+/** So many rows are folded by one statement, each with so many values. */
+const FOLD_ROWS = 32;
+const ROW_COLUMNS = 5;
 /** The least that one commit folds while a generation is being folded. */
 const MIN_STEP = 256;
 
@@ -50,6 +53,7 @@ const MIN_STEP = 256;
 export class SqliteRows {
   readonly #select: StatementSync;
   readonly #upsert: StatementSync;
+  readonly #upsertMany: StatementSync;
   readonly #setFolded: StatementSync;
   #active = new Map<string, KeptRow>();
   #activeChars = 0;
@@ -60,10 +64,8 @@ export class SqliteRows {
 
   constructor(db: DatabaseSync, folded: number) {
     this.#select = db.prepare("SELECT state FROM rows WHERE tbl = ? AND row_id = ?");
-    this.#upsert = db.prepare(
-      `INSERT INTO rows (tbl, row_id, alive, seq, state) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET alive = excluded.alive, seq = excluded.seq, state = excluded.state`,
-    );
+    this.#upsert = db.prepare(upsertRows(1));
+    this.#upsertMany = db.prepare(upsertRows(FOLD_ROWS));
     this.#setFolded = db.prepare("UPDATE meta SET value = ? WHERE key = 'folded'");
     this.#closed = { rows: new Map(), order: [], done: 0, through: folded };
     this.#activeFrom = folded;
@@ -140,8 +142,16 @@ export class SqliteRows {
   }
 
   #fold(rows: readonly KeptRow[]): void {
+    let values: SQLInputValue[] = [];
     for (const { tbl, rowId, alive, text, seq } of rows) {
-      this.#upsert.run(tbl, storedText(rowId), alive, seq, text);
+      values.push(tbl, storedText(rowId), alive, seq, text);
+      if (values.length === FOLD_ROWS * ROW_COLUMNS) {
+        this.#upsertMany.run(...values);
+        values = [];
+      }
+    }
+    for (let i = 0; i < values.length; i += ROW_COLUMNS) {
+      this.#upsert.run(...values.slice(i, i + ROW_COLUMNS));
     }
   }
 
@@ -149,6 +159,12 @@ export class SqliteRows {
   dirty(): Map<string, KeptRow> {
     return new Map([...this.#closed.rows, ...this.#active]);
   }
+}
+
+function upsertRows(rows: number): string {
+  return `INSERT INTO rows (tbl, row_id, alive, seq, state)
+    VALUES ${Array(rows).fill("(?, ?, ?, ?, ?)").join(", ")}
+    ON CONFLICT DO UPDATE SET alive = excluded.alive, seq = excluded.seq, state = excluded.state`;
 }
 
 /** A text that names a row within one store. */

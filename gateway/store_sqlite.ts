@@ -30,7 +30,7 @@ import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
 import { SqliteClients, type StagedClients } from "./sqlite_clients.ts";
 import { packEffect } from "./sqlite_effect.ts";
 import { type LogRow, storedHlc, toEntry } from "./sqlite_entry.ts";
-import { storageError } from "./sqlite_error.ts";
+import { openingError, storageError } from "./sqlite_error.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { type DirtyRow, rowKeyOf, SqliteRows } from "./sqlite_rows.ts";
 import { openSnapshot } from "./sqlite_snapshot.ts";
@@ -102,7 +102,7 @@ export function openSqliteLogStore(options: SqliteLogStoreOptions): Promise<Resu
   } catch (thrown) {
     file?.db.close();
     file?.lock.close();
-    return Promise.resolve(err(storageError(thrown)));
+    return Promise.resolve(err(openingError(thrown, path)));
   }
 }
 

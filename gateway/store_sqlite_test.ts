@@ -35,6 +35,7 @@ test("openSqliteLogStore() refuses a foreign or damaged file and leaves it untou
       ["short", bytes.subarray(0, 40), "not a SQLite file"],
       ["foreign", await readFile(`${directory}/foreign.db`), "other program's"],
       ["truncated", bytes.subarray(0, bytes.length - 3 * 8192), "damaged"],
+      ["cut", bytes.subarray(0, bytes.length - 100), "it ends within a page"],
       ["zeroed", zeroed, "damaged"],
       ["layout", otherLayout, "its layout is 99"],
     ];
@@ -47,6 +48,34 @@ test("openSqliteLogStore() refuses a foreign or damaged file and leaves it untou
       assertStringIncludes(opened.error.message, reason);
       assertEquals(new Uint8Array(await readFile(copy)), new Uint8Array(contents), name);
     }
+  }));
+
+test("openSqliteLogStore() makes the file anew where a kill broke off its making", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    await unwrapOrThrow(await openSqliteLogStore({ path })).close();
+    // What a kill leaves before the commit: the pages, and a rollback journal that says that there
+    // were none. https://www.sqlite.org/fileformat.html#the_rollback_journal
+    const journal = new DataView(new ArrayBuffer(512));
+    [0xd9d505f9, 0x20a163d7, 0, 0, 0, 512, 8192].forEach((word, i) =>
+      journal.setUint32(4 * i, word)
+    );
+    await writeFile(`${path}-journal`, new Uint8Array(journal.buffer));
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    const appended = unwrapOrThrow(await store.append(appendRequest([insertTodo("a", 1)])));
+    assertEquals(appended.head.seq, 1);
+    await store.close();
+  }));
+
+test("openSqliteLogStore() names the path that cannot be opened and the next step", () =>
+  withTempDir(async (directory) => {
+    await writeFile(`${directory}/file`, "");
+    const path = `${directory}/file/log.db`;
+    const opened = await openSqliteLogStore({ path });
+    assert(!opened.ok);
+    assertEquals(opened.error.code, "STORAGE_ERROR");
+    assertStringIncludes(opened.error.message, `Cannot open "${path}": `);
+    assertStringIncludes(opened.error.message, "choose another data directory");
   }));
 
 test("openSqliteLogStore() notices an entry that was changed behind its back", () =>

@@ -1,7 +1,7 @@
 // Real HTTP for the gateway's tests.
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
-import type { Delta, ErrorBody } from "@lakesync/core";
+import type { ErrorBody } from "@lakesync/core";
 import { serveHandler } from "@lakesync/testing";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Gateway, GatewayOptions } from "../gateway.ts";
@@ -175,9 +175,4 @@ export function rawRequest(
   connection.send(`${[...head, "Host: gateway", "Connection: close"].join("\r\n")}\r\n\r\n`);
   if (body.length > 0) connection.send(body);
   return connection.answer();
-}
-
-/** A delta's ids that stand in answers. */
-export function idsOf(deltas: readonly Delta[]): string[] {
-  return deltas.map(({ deltaId }) => deltaId);
 }
