@@ -13,5 +13,10 @@ export {
   type QueryStream,
 } from "./analyst.ts";
 export { fileLocation } from "./locate.ts";
-export { type PendingDeltas, pendingFromLog, type PendingFromLogOptions } from "./pending.ts";
+export {
+  type FlushedUpTo,
+  type PendingDeltas,
+  pendingFromLog,
+  type PendingFromLogOptions,
+} from "./pending.ts";
 export type { QueryColumn, QueryParam, QueryRow, QueryValue } from "./values.ts";

@@ -1,4 +1,4 @@
-import type { Delta, FlushEntry, LogStore, Result, TableSchema } from "@lakesync/core";
+import type { Delta, FlushEntry, LogStore, Result, TableSchema, Watermark } from "@lakesync/core";
 import { err, LakeSyncError, ok } from "@lakesync/core";
 
 /** The deltas that a gateway has accepted and that may not be in the lake yet. */
@@ -18,10 +18,26 @@ export interface PendingDeltas {
   ): AsyncIterable<Result<readonly FlushEntry[]>>;
 }
 
+/** What a gateway notes when a flush to the lake has ended. */
+export interface FlushedUpTo {
+  /** The lake has everything up to this seq. */
+  readonly seq: number;
+  /** The watermark that each of its tables had then. A table without news keeps an older one. */
+  readonly marks: ReadonlyMap<string, Watermark>;
+}
+
 /** Options of {@linkcode pendingFromLog}. */
 export interface PendingFromLogOptions {
   /** The gateway's schemas of today. */
   readonly schemas: () => Promise<Result<readonly TableSchema[]>>;
+  /**
+   * How far the lake was when it was last flushed to: `gateway.flushedUpTo(name)`. It spares reading
+   * the log from the watermark of a table that had no news for long, which the log may not reach
+   * back to.
+   *
+   * @default {undefined} only the tables' watermarks count
+   */
+  readonly flushed?: () => Promise<Result<FlushedUpTo>>;
 }
 
 const CHUNK_ENTRIES = 4096;
@@ -57,8 +73,32 @@ export function pendingFromLog(store: LogStore, options: PendingFromLogOptions):
   return {
     epoch: store.epoch,
     schemas: options.schemas,
-    read: (after, { signal } = {}) => readLog(store, after, signal),
+    async *read(after, { signal } = {}) {
+      const flushed = await options.flushed?.();
+      if (flushed?.ok === false) return yield flushed;
+      const starts = flushed === undefined
+        ? after
+        : startsOf(after, { epoch: store.epoch, flushed: flushed.value });
+      yield* readLog(store, starts, signal);
+    },
   };
+}
+
+/**
+ * A table that still is as the last flush left it has everything that was flushed then, though its
+ * watermark is older. Of any other only its own watermark counts.
+ */
+function startsOf(
+  after: ReadonlyMap<string, number>,
+  { epoch, flushed }: { epoch: string; flushed: FlushedUpTo },
+): ReadonlyMap<string, number> {
+  return new Map(
+    [...after].map(([table, seq]) => {
+      const mark = flushed.marks.get(table);
+      const left = seq === (mark?.epoch === epoch ? mark.seq : 0);
+      return [table, left ? Math.max(seq, flushed.seq) : seq];
+    }),
+  );
 }
 
 async function* readLog(

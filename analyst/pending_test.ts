@@ -6,6 +6,7 @@ import {
   type LogStore,
   ok,
   type ReadLogOptions,
+  type Watermark,
 } from "@lakesync/core";
 import { test } from "@lakesync/testing";
 import { assertEquals } from "@std/assert";
@@ -98,4 +99,42 @@ test("pendingFromLog() ends with CHECKPOINT_REQUIRED where the log is trimmed, A
     controller.abort();
   }
   assertEquals(codes, ["CHECKPOINT_REQUIRED", "ok", "ABORTED"]);
+});
+
+test("pendingFromLog() goes on behind the last flush for tables that are as it left them", async () => {
+  const read = async (
+    after: ReadonlyMap<string, number>,
+    marks: ReadonlyMap<string, Watermark>,
+  ): Promise<(number | string)[]> => {
+    const pending = pendingFromLog(fakeLog({ length: 11, trimmed: 5 }), {
+      schemas,
+      flushed: () => Promise.resolve(ok({ seq: 6, marks })),
+    });
+    const found: (number | string)[] = [];
+    for await (const chunk of pending.read(after)) {
+      if (chunk.ok) found.push(...chunk.value.map(({ seq }) => seq));
+      else found.push(chunk.error.code);
+    }
+    return found;
+  };
+  const marks = new Map([["a", { epoch: "e", seq: 3 }], ["b", { epoch: "e", seq: 4 }]]);
+  // "a" had no news since 3, "c" has no table: what is trimmed is nothing of theirs.
+  assertEquals(await read(new Map([["a", 3], ["c", 0]]), marks), [8, 9, 11]);
+  // "b" was rolled back.
+  assertEquals(await read(new Map([["a", 3], ["b", 1]]), marks), ["CHECKPOINT_REQUIRED"]);
+  // "b" has come further since.
+  assertEquals(await read(new Map([["b", 7]]), marks), [10]);
+  // A mark of another epoch is none.
+  const other = new Map([["c", { epoch: "other", seq: 9 }]]);
+  assertEquals(await read(new Map([["c", 0]]), other), [8, 11]);
+});
+
+test("pendingFromLog() ends with the failure to learn how far the lake is", async () => {
+  const closed = () => Promise.resolve(err(new LakeSyncError("CLOSED", "closed")));
+  const pending = pendingFromLog(fakeLog({ length: 3 }), { schemas, flushed: closed });
+  const codes: string[] = [];
+  for await (const chunk of pending.read(new Map([["a", 0]]))) {
+    codes.push(chunk.ok ? "ok" : chunk.error.code);
+  }
+  assertEquals(codes, ["CLOSED"]);
 });

@@ -47,6 +47,12 @@ export async function restampUnsent(
     touched.add(delta.table, delta.rowId);
     return [delta.deltaId, text, utf8Bytes(text), state.offsetMs, ord as number];
   });
+  // A delta's new stamp may be the old one of the same change further on: no two ids are equal, at any
+  // moment.
+  await tx.run(
+    "UPDATE lakesync_own SET delta_id = 'unstamped ' || ord WHERE state < 3 AND state = ?",
+    [OwnState.UNSENT],
+  );
   await tx.runMany(
     "UPDATE lakesync_own SET delta_id = ?, json = ?, bytes = ?, offset_ms = ?, tries = 0 WHERE ord = ?",
     updates,

@@ -194,3 +194,28 @@ test("a STALE delta that may have been accepted before becomes a dead letter", (
     assertEquals(unwrapOrThrow(await client.syncOnce()).rejected, 1);
     assertEquals(unwrapOrThrow(await client.rejected()).map(({ code }) => code), ["STALE"]);
   }));
+
+test("a new stamp may be the old one of the same change further on", () =>
+  withBench(async (bench) => {
+    const client = await bench.client({ clock: clockOff(bench, HOUR_MS) });
+    const { todos } = client.tables;
+    const milk = { id: "1", title: "Milk", done: false };
+    unwrapOrThrow(await todos.insert({ id: "2", title: "Bread", done: false }));
+    unwrapOrThrow(await todos.insert(milk));
+    unwrapOrThrow(await todos.delete("1"));
+    bench.gateway.fault = ({ kind }) => kind === "push" ? { fault: "lose-request" } : undefined;
+    await client.syncOnce();
+    bench.gateway.fault = () => undefined;
+    // One delta a push: so the first is stamped anew together with the last, which was never sent,
+    // and the second then gets the last one's stamp.
+    bench.gateway.maxPushBytes = 700;
+    unwrapOrThrow(await todos.insert(milk));
+    assertEquals(unwrapOrThrow(await client.syncOnce()).pushed, 4);
+    assertEquals(bench.gateway.accepted.map(({ op }) => op), [
+      "INSERT",
+      "INSERT",
+      "DELETE",
+      "INSERT",
+    ]);
+    assertEquals(await rowsOf(client), [["1", "Milk", 0, null], ["2", "Bread", 0, null]]);
+  }));

@@ -82,6 +82,10 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   if (stranger !== undefined) return invalid(`${path}: "${stranger}" is not known, take it out`);
   if (!Array.isArray(given)) return invalid(`${path}: tables is not a list of tables`);
   const schemas = given.map((table) => (table as Partial<Table> | null)?.schema);
+  const strange = schemas.indexOf(undefined);
+  if (strange >= 0) {
+    return invalid(`${path}: tables[${strange}] is not a table, make it with defineTable`);
+  }
   const tables = parseTableSchemas(schemas, "tables");
   if (!tables.ok) return invalid(`${path}: ${tables.error.message}`);
   if (flushEvery !== undefined && !(typeof flushEvery === "number" && flushEvery > 0)) {

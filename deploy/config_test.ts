@@ -25,7 +25,7 @@ test("loadConfig() reads tables and flushEvery", () =>
 const FAULTS: readonly [source: string, reason: string][] = [
   ["export const a = 1;", "it has no default export"],
   ["export default { tables: 1 };", "tables is not a list"],
-  ["export default { tables: [{}] };", "tables[0] is not an object"],
+  ["export default { tables: [{}] };", "tables[0] is not a table, make it with defineTable"],
   [`export default { tables: [${TODOS}, ${TODOS}] };`, 'tables[1].table "todos" is there already'],
   [
     "export default { tables: [], flushEvery: 0 };",

@@ -52,7 +52,7 @@ export function parseServeArgs(
       },
     }));
   } catch (cause) {
-    return invalid(cause instanceof Error ? cause.message : String(cause));
+    return invalid(`${cause instanceof Error ? cause.message : String(cause)}; see --help`);
   }
   if (values.help === true) return ok("help");
   const { port = "8787", host = "127.0.0.1", data = "lakesync-data", gateway = ["default"] } =
@@ -60,6 +60,8 @@ export function parseServeArgs(
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     return invalid(`--port ${port} is not a port: take 0 to 65535`);
   }
+  // Its logs would land in the working directory.
+  if (data === "") return invalid("--data is empty: name a directory");
   for (const id of gateway) {
     if (!/^[A-Za-z0-9._~-]{1,64}$/.test(id) || /^\.+$/.test(id)) {
       return invalid(

@@ -50,6 +50,8 @@ const REFUSED: readonly [args: string[], env: Record<string, string>, reason: st
   [["--port", "65536"], {}, "is not a port"],
   [["--port"], {}, "--port"],
   [["--colour"], {}, "--colour"],
+  [["--colours"], {}, "see --help"],
+  [["--data", ""], {}, "--data is empty"],
   [["stray"], {}, "stray"],
   [["--gateway", "a/b"], {}, "--gateway a/b is no id"],
   [["--gateway", ".."], {}, "--gateway .. is no id"],

@@ -61,13 +61,19 @@ export interface ServerOptions {
   scheduler?: Scheduler;
 }
 
+/** How long a stop waits for clients: for the rest of their bodies, then for them to read their answers. */
+const GRACE_MS = 5_000;
+
 /** A server that runs. */
 export interface RunningServer {
   /** Where it listens. */
   readonly url: string;
   /** Its gateways. */
   readonly gateways: readonly Gateway[];
-  /** Refuses new requests, answers those under way, flushes a last time and closes. */
+  /**
+   * Refuses new requests, answers those under way, flushes a last time and closes. It waits
+   * five seconds for clients to send the rest of a body, then five for them to read their answers.
+   */
   stop(): Promise<void>;
 }
 
@@ -175,8 +181,13 @@ export async function startServer(options: ServerOptions): Promise<Result<Runnin
     stop: () =>
       stopped ??= (async () => {
         stopping.abort();
-        await handler.drain();
-        await listener.value.stop();
+        const ended = new AbortController();
+        const patience = new AbortController();
+        const grace = () => scheduler.delay(GRACE_MS, { signal: ended.signal });
+        grace().then(() => patience.abort());
+        await handler.drain({ signal: patience.signal });
+        await Promise.race([listener.value.stop(), grace()]);
+        ended.abort();
         await flushing;
         for (const gateway of gateways) await flushOnce(gateway, logger);
         await closeAll();

@@ -438,3 +438,18 @@ test("a gateway trims what every destination has and what is old enough, and goe
   assertEquals([head, flushedSeq, trimmedSeq, lag], [3, 3, 2, 0]);
   assertEquals(lake.seqs("todos"), [1, 2, 3]);
 });
+
+test("flushedUpTo() tells where a destination was after its last flush, with older marks of quiet tables", async () => {
+  const store = await storeOf(2, 1);
+  const flusher = flusherOf(store, new FakeDestination("lake"));
+  assertEquals(await flusher.flushedUpTo("elsewhere"), undefined);
+  assertEquals(unwrapOrThrow((await flusher.flushedUpTo("lake"))!), { seq: 0, marks: new Map() });
+  unwrapOrThrow(await flusher.flush());
+  await grow(store, { todos: 2 });
+  unwrapOrThrow(await flusher.flush());
+  const { epoch } = store;
+  assertEquals(unwrapOrThrow((await flusher.flushedUpTo("lake"))!), {
+    seq: 5,
+    marks: new Map([["todos", { epoch, seq: 5 }], ["__proto__", { epoch, seq: 3 }]]),
+  });
+});

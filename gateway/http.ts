@@ -37,12 +37,16 @@ export interface HandlerOptions {
 export interface Handler {
   /** Answers a request. Never rejects. */
   fetch(request: Request): Promise<Response>;
-  /** From now on refuses new requests, ends held ones, and resolves when those under way are answered. */
-  drain(): Promise<void>;
+  /**
+   * From now on refuses new requests, ends held ones, and resolves when those under way are answered.
+   *
+   * @param options Its signal: once it aborts, a body that has not come whole is waited for no longer.
+   */
+  drain(options?: { signal?: AbortSignal }): Promise<void>;
 }
 
 type Run = (
-  context: { request: Request; gateway: Gateway; caller: Caller },
+  context: { request: Request; gateway: Gateway; caller: Caller; bodies: AbortSignal },
 ) => Promise<Result<Answer>>;
 
 /** Without authentication everyone is themselves and an admin. */
@@ -52,8 +56,8 @@ const ROUTES: readonly { path: string; runs: { readonly [method: string]: Run } 
   {
     path: "/v1/sync/:gw/push",
     runs: {
-      POST: async ({ request, gateway, caller }) => {
-        const body = await readJson(request, gateway.limits.bodyBytes);
+      POST: async ({ request, gateway, caller, bodies }) => {
+        const body = await readJson(request, { limit: gateway.limits.bodyBytes, signal: bodies });
         return body.ok ? answered(await gateway.push(body.value, caller)) : body;
       },
     },
@@ -86,8 +90,8 @@ const ROUTES: readonly { path: string; runs: { readonly [method: string]: Run } 
     path: "/v1/admin/:gw/schema",
     runs: {
       GET: ({ gateway }) => Promise.resolve(ok(json({ tables: gateway.tables }))),
-      PUT: async ({ request, gateway }) => {
-        const body = await readJson(request, gateway.limits.bodyBytes);
+      PUT: async ({ request, gateway, bodies }) => {
+        const body = await readJson(request, { limit: gateway.limits.bodyBytes, signal: bodies });
         if (!body.ok) return body;
         const tables = await gateway.putSchema(body.value);
         return tables.ok ? ok(json({ tables: tables.value })) : tables;
@@ -125,6 +129,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const byId = new Map(gateways.map((gateway) => [gateway.id, gateway]));
   const underWay = new UnderWay();
   const streams = new AbortController();
+  const bodies = new AbortController();
   let draining = false;
   const app = new Hono<{ Bindings: { requestId: string } }>();
 
@@ -160,7 +165,8 @@ export function createHandler(options: HandlerOptions): Handler {
         serve(context, async () => {
           const gateway = byId.get(context.req.param("gw") ?? "");
           if (gateway === undefined) return err(noSuchGateway());
-          return await run({ request: context.req.raw, gateway, caller: ANYONE });
+          const request = context.req.raw;
+          return await run({ request, gateway, caller: ANYONE, bodies: bodies.signal });
         }));
     }
     const allow = Object.keys(runs).join(", ");
@@ -202,8 +208,11 @@ export function createHandler(options: HandlerOptions): Handler {
         return respond(answer, { request, requestId, ends: streams.signal, onEnd: () => {} });
       }
     },
-    async drain() {
+    async drain(options = {}) {
       draining = true;
+      const giveUp = () => bodies.abort(shuttingDown());
+      if (options.signal?.aborted === true) giveUp();
+      else options.signal?.addEventListener("abort", giveUp);
       for (const gateway of gateways) gateway.endStreams();
       streams.abort(shuttingDown());
       await underWay.none();

@@ -6,11 +6,15 @@ import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
  * Reads a JSON body.
  *
  * @param request The request; `Content-Encoding: gzip` is unpacked.
- * @param limit The most bytes, packed and unpacked.
+ * @param options The most bytes, packed and unpacked, and what ends the reading with its reason.
  * @returns The parsed JSON; `PAYLOAD_TOO_LARGE` as soon as the limit is passed, `VALIDATION_ERROR`
  * where it is not JSON in UTF-8.
  */
-export async function readJson(request: Request, limit: number): Promise<Result<unknown>> {
+export async function readJson(
+  request: Request,
+  options: { limit: number; signal: AbortSignal },
+): Promise<Result<unknown>> {
+  const { limit, signal } = options;
   const declared = Number(request.headers.get("content-length") ?? 0);
   if (declared > limit) return tooLarge(limit);
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
@@ -18,7 +22,9 @@ export async function readJson(request: Request, limit: number): Promise<Result<
     return invalid(`Content-Encoding "${encoding.slice(0, 32)}" is not known: send gzip or none`);
   }
   if (request.body === null) return invalid("The body is empty: send a JSON object");
-  let stream: ReadableStream<Uint8Array> = request.body.pipeThrough(measured(limit));
+  let stream: ReadableStream<Uint8Array> = request.body.pipeThrough(measured(limit), {
+    signal,
+  });
   if (encoding === "gzip") {
     const unpack = new DecompressionStream("gzip") as unknown as TransformStream<
       Uint8Array,

@@ -63,15 +63,17 @@ export interface FileObjectStore extends ObjectStore {
  *
  * @example Put and get
  * ```ts
- * import { mkdtemp } from "node:fs/promises";
+ * import { mkdtemp, rm } from "node:fs/promises";
  * import { tmpdir } from "node:os";
  * import { fileObjectStore } from "@lakesync/adapter-file";
  * import { unwrapOrThrow } from "@lakesync/core";
  * import { assertEquals } from "@std/assert";
  *
- * const store = fileObjectStore({ directory: await mkdtemp(`${tmpdir()}/lake-`) });
+ * const directory = await mkdtemp(`${tmpdir()}/lake-`);
+ * const store = fileObjectStore({ directory });
  * unwrapOrThrow(await store.put("a/b", new Uint8Array([1, 2, 3]), { ifAbsent: true }));
  * assertEquals(unwrapOrThrow(await store.get("a/b")), new Uint8Array([1, 2, 3]));
+ * await rm(directory, { recursive: true });
  * ```
  */
 export function fileObjectStore(options: FileObjectStoreOptions): FileObjectStore {
