@@ -75,9 +75,9 @@ export interface EntryEffect {
   readonly after: RowStatus;
   /** Whether this is its transaction's last entry on the row. */
   readonly last: boolean;
-  /** Whether its life register won. */
+  /** Whether its life register won and still counts after its transaction. */
   readonly life: boolean;
-  /** The columns that won; undefined where it carries some and all of them did. */
+  /** The columns that won and still count then; undefined where it carries some and all of them do. */
   readonly columns: readonly string[] | undefined;
   /** The row just after its transaction, on the last entry that takes it from `lifeless` or `dead` to `alive`. */
   readonly state: RowState | undefined;

@@ -59,15 +59,26 @@ test("an INSERT that lost every register arrives not at all, one whose life won 
   assertEquals(items.at(-1), { ...life, columns: [] });
 });
 
-test("deltas of one transaction on one row stay several", async () => {
+test("deltas of one transaction on one row stay several, each with what still counts after it", async () => {
   const gateway = await openGateway();
-  const deltas = [
-    inTx(insertTodo("a", 1), "t"),
-    inTx(updateTodo("a", 2, { title: "x" }), "t"),
-    inTx(updateTodo("a", 3, { done: true }), "t"),
-  ];
-  await push(gateway, deltas);
-  assertEquals((await pullAll(gateway)).items, deltas);
+  const insert = inTx(insertTodo("a", 1), "t");
+  const title = inTx(updateTodo("a", 2, { title: "x" }), "t");
+  const undone = inTx(updateTodo("a", 3, { done: false }), "t");
+  const done = inTx(updateTodo("a", 4, { done: true }), "t");
+  await push(gateway, [insert, title, undone, done]);
+  assertEquals((await pullAll(gateway)).items, [{ ...insert, columns: [] }, title, done]);
+});
+
+test("what a transaction wrote and took back itself reaches nobody", async () => {
+  const gateway = await openGateway();
+  await push(gateway, [insertTodo("a", 1)]);
+  const again = inTx(insertTodo("a", 4), "t");
+  await push(gateway, [
+    inTx(updateTodo("a", 2, { title: "secret" }), "t"),
+    inTx(deleteTodo("a", 3), "t"),
+    again,
+  ]);
+  assertEquals((await pullAll(gateway)).items.slice(1), [again]);
 });
 
 test("a row that dies arrives as one DELETE without a stamp, with its transaction", async () => {

@@ -1,6 +1,7 @@
 import {
   type AppendView,
   cloneRow,
+  compareStamps,
   type Delta,
   emptyRow,
   type EntryEffect,
@@ -42,7 +43,8 @@ export class WorkingRows {
 }
 
 /**
- * Plans a transaction: merges its deltas into the rows and adds its entries with what they did.
+ * Plans a transaction: merges its deltas into the rows and adds its entries with what of each still
+ * counts after the transaction (PROTOCOL, section 2: what it undid itself is nobody's business).
  *
  * @param deltas The transaction's deltas, in order.
  * @param rows The rows as they are before it; changed.
@@ -67,9 +69,12 @@ export function appendTransaction(
     effects.push({ ...mergeDelta(touch.state, delta), row });
   });
   deltas.forEach((delta, i) => {
-    const { life, columns, row } = effects[i]!;
+    const { row, ...won } = effects[i]!;
     const { before, state, last } = touched.get(row)!;
     const after = rowStatus(state);
+    const life = won.life && compareStamps(delta, state.life!) === 0 &&
+      (delta.op === "INSERT") === state.life!.alive;
+    const columns = won.columns.filter((column) => holds(state, column, delta));
     const enters = last === i && after === "alive" && (before === "dead" || before === "lifeless");
     const effect: EntryEffect = {
       before,
@@ -82,6 +87,16 @@ export function appendTransaction(
     };
     entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
   });
+}
+
+/** Whether a column's register is still the one that a delta, which had won it, wrote. */
+function holds(state: RowState, column: string, delta: Delta): boolean {
+  const register = state.columns.get(column);
+  if (register === undefined) return false;
+  const [value, hlc, clientId] = register;
+  return hlc === delta.hlc && clientId === delta.clientId &&
+    // Two deltas of one stamp: the values tell.
+    delta.columns.some((change) => change.column === column && change.value === value);
 }
 
 /** The same for a transaction of one delta, as most are: nothing to keep apart by row. */
