@@ -57,7 +57,7 @@ export class SqliteRows {
   readonly #setFolded: StatementSync;
   #active = new Map<string, KeptRow>();
   #activeChars = 0;
-  /** The closed generation, in key order, and how much of it is folded. */
+  /** The closed generation, and in key order what of it is to be folded and how far that is. */
   #closed: { rows: Map<string, KeptRow>; order: KeptRow[]; done: number; through: number };
   /** Where the active generation began. */
   #activeFrom: number;
@@ -119,7 +119,10 @@ export class SqliteRows {
     if (end === closed.order.length) this.#setFolded.run(String(closed.through));
     return () => {
       closed.done = end;
-      if (end === closed.order.length) closed.rows = new Map();
+      if (end < closed.order.length) return;
+      // The rows stay, as a cache, until the next generation takes their place.
+      closed.order = [];
+      closed.done = 0;
     };
   }
 
