@@ -24,6 +24,7 @@ interface SendOptions extends RequestOptions {
 
 /** Requests to one gateway. */
 export class GatewayHttp {
+  readonly #url: string;
   readonly #base: string;
   readonly #getToken: GetToken | undefined;
   readonly #fetch: (request: Request) => Promise<Response>;
@@ -36,6 +37,7 @@ export class GatewayHttp {
     if (!URL.canParse(url)) {
       throw new TypeError(`Cannot make a transport: "${url}" is not a URL`);
     }
+    this.#url = new URL(url).origin;
     this.#base = `${url.replace(/\/+$/, "")}/v1/sync/${encodeURIComponent(gateway)}`;
     this.#getToken = options.getToken;
     this.#fetch = options.fetch ?? ((request) => globalThis.fetch(request));
@@ -122,6 +124,6 @@ export class GatewayHttp {
 
   #watch(options: SendOptions): Watch {
     const ms = this.#timeoutMs + (options.waitMs ?? 0);
-    return new Watch(this.#scheduler, { ms, signal: options.signal });
+    return new Watch(this.#scheduler, { ms, url: this.#url, signal: options.signal });
   }
 }

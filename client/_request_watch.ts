@@ -5,13 +5,18 @@ export class Watch {
   readonly #controller: AbortController = new AbortController();
   readonly #scheduler: Scheduler;
   readonly #ms: number;
+  readonly #url: string;
   readonly #caller: AbortSignal | undefined;
   #timer: AbortController = new AbortController();
   #timedOut = false;
 
-  constructor(scheduler: Scheduler, options: { ms: number; signal: AbortSignal | undefined }) {
+  constructor(
+    scheduler: Scheduler,
+    options: { ms: number; url: string; signal: AbortSignal | undefined },
+  ) {
     this.#scheduler = scheduler;
     this.#ms = options.ms;
+    this.#url = options.url;
     this.#caller = options.signal;
     if (this.#caller?.aborted === true) this.#controller.abort();
     this.#caller?.addEventListener("abort", this.#abort);
@@ -60,7 +65,7 @@ export class Watch {
     const { message } = toLakeSyncError(thrown, "OFFLINE");
     return new LakeSyncError(
       "OFFLINE",
-      `Cannot reach the gateway: ${message}; check the URL and the network`,
+      `Cannot reach the gateway at ${this.#url}: ${message}; check the URL and the network`,
       { cause: thrown },
     );
   }

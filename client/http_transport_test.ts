@@ -7,7 +7,13 @@ import {
   unwrapOrThrow,
 } from "@lakesync/core";
 import { ManualClock, test } from "@lakesync/testing";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { codeOf, foreignDelta, rowsOf, withBench } from "./testdata/bench.ts";
 import { httpTransport, inProcessTransport } from "./mod.ts";
 
@@ -175,7 +181,9 @@ test("httpTransport() tells OFFLINE, TIMEOUT and ABORTED apart", async () => {
     scheduler: clock,
     fetch: () => Promise.reject(new TypeError("refused")),
   });
-  assertEquals(codeOf(await gone.push({ clientId: "a", deltas: [] })), "OFFLINE");
+  const push = await gone.push({ clientId: "a", deltas: [] });
+  assertEquals(codeOf(push), "OFFLINE");
+  assertStringIncludes(push.ok ? "" : push.error.message, "at http://gateway.test: refused");
   assertThrows(() => httpTransport({ url: "nowhere" }), TypeError);
 });
 

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { type Analyst, openAnalyst, pendingFromLog } from "@lakesync/analyst";
 import { createClient } from "@lakesync/client";
 import { type Hlc, ok, type Source, unwrapOrThrow } from "@lakesync/core";
@@ -32,7 +33,7 @@ const dataset = (file: string) =>
   fileURLToPath(new URL(`../../node_modules/vega-datasets/data/${file}`, import.meta.url));
 
 async function main(): Promise<void> {
-  const keep = process.argv.includes("--keep");
+  const keep = wantsKeep();
   const began = performance.now();
   const home = await mkdtemp(join(tmpdir(), "lakesync-demo-"));
   const data = join(home, "gateway");
@@ -116,6 +117,15 @@ async function main(): Promise<void> {
   await whatLiesWhere({ home, lake: paths.lake, log: paths.log, lakeRows: await lakeRows(lake) });
   screen.line(`\n  Done in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
   await leave({ keep, server, home, lake: paths.lake });
+}
+
+function wantsKeep(): boolean {
+  try {
+    return parseArgs({ options: { keep: { type: "boolean", default: false } } }).values.keep;
+  } catch (thrown) {
+    process.stderr.write(`${(thrown as Error).message}. Usage: deno task demo [--keep]\n`);
+    process.exit(2);
+  }
 }
 
 const COUNTS = `
