@@ -222,7 +222,7 @@ class SqliteLogStore implements LogStore {
     try {
       return Promise.resolve(ok(body()));
     } catch (thrown) {
-      return Promise.resolve(err(storageError(thrown)));
+      return Promise.resolve(err(storageError(thrown, this.#path)));
     }
   }
 
@@ -281,7 +281,7 @@ class SqliteLogStore implements LogStore {
         });
         group.forEach(({ resolve }, i) => resolve(results[i]!));
       } catch (thrown) {
-        const error = storageError(thrown);
+        const error = storageError(thrown, this.#path);
         for (const { resolve } of group) resolve(err(error));
       }
     }

@@ -112,6 +112,29 @@ test("a store that is opened anew has no leases: their holders' process is gone"
     await again.close();
   }));
 
+test("damage that is met while the store is open is CORRUPT, with the next step", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    for (let i = 0; i < 5; i++) {
+      const deltas = Array.from(
+        { length: 2_000 },
+        (_, n) => insertTodo(`r${i}-${n}`, i * 2_000 + n + 1),
+      );
+      unwrapOrThrow(await store.append(appendRequest(deltas)));
+    }
+    await store.close();
+    const again = unwrapOrThrow(await openSqliteLogStore({ path }));
+    const bytes = Uint8Array.from(await readFile(path));
+    bytes.fill(0xff, 20 * 8192, bytes.length - 8192);
+    await writeFile(path, bytes);
+    const read = await again.read(0, { limit: 10_000 });
+    assert(!read.ok);
+    assertEquals(read.error.code, "CORRUPT");
+    assertStringIncludes(read.error.message, "stop the gateway and restore a backup");
+    await again.close();
+  }));
+
 test("a full disk is an error to each append, and nothing is half-written", () =>
   withTempDir(async (directory) => {
     const path = `${directory}/log.db`;
