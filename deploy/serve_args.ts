@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
+import { isLoopback } from "./loopback.ts";
 
 /** What `serve` was asked for. */
 export interface ServeArgs {
@@ -84,10 +85,6 @@ export function parseServeArgs(
     );
   }
   return ok({ port: Number(port), host, data, gateways: gateway, config: values.config });
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 function invalid(message: string): Result<never> {

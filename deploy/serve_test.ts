@@ -95,6 +95,17 @@ test("serve ends held pulls at once on SIGTERM and still answers a request that 
     assertEquals(await exited, { code: 0, signal: null });
   }));
 
+test("serve answers pages of this machine and refuses those of any other origin", () =>
+  withTempDir(async (data) => {
+    const { server, url } = await start(data);
+    const from = (origin: string) => json(`${url}/v1/admin/default/stats`, { headers: { origin } });
+    assertEquals((await from("http://localhost:5173")).status, 200);
+    const refused = await from("https://example.org");
+    assertEquals(refused.status, 403);
+    assertStringIncludes(JSON.stringify(refused.body), '"code":"FORBIDDEN"');
+    await server.kill("SIGTERM");
+  }));
+
 const REFUSALS: readonly [title: string, args: (data: string) => string[], code: number][] = [
   ["an unknown flag", () => ["--colour", "red"], 2],
   ["a host beyond loopback", () => ["--host", "0.0.0.0"], 2],

@@ -12,6 +12,7 @@ import { fileObjectStore } from "@lakesync/adapter-file";
 import { icebergDestination } from "@lakesync/adapter-iceberg";
 import { createGateway, createHandler, type Gateway, openSqliteLogStore } from "@lakesync/gateway";
 import { listen } from "./listen.ts";
+import { isLoopbackOrigin } from "./loopback.ts";
 
 /** Options of {@linkcode startServer}. */
 export interface ServerOptions {
@@ -161,7 +162,7 @@ export async function startServer(options: ServerOptions): Promise<Result<Runnin
     }
     gateways.push(gateway.value);
   }
-  const handler = createHandler({ gateways, logger });
+  const handler = createHandler({ gateways, logger, allowOrigin: isLoopbackOrigin });
   const listener = await listen(handler.fetch, options);
   if (!listener.ok) {
     await closeAll();

@@ -26,6 +26,12 @@ export interface HandlerOptions {
    */
   logger?: Logger;
   /**
+   * Whether a web page of this origin may send requests: a browser sends some without asking first.
+   *
+   * @default {() => true}
+   */
+  allowOrigin?: (origin: string) => boolean;
+  /**
    * Where request ids come from.
    *
    * @default {systemRandom}
@@ -125,7 +131,8 @@ function answered(result: Result<unknown>): Result<Answer> {
  * ```
  */
 export function createHandler(options: HandlerOptions): Handler {
-  const { gateways, logger = silentLogger, random = systemRandom } = options;
+  const { gateways, logger = silentLogger, random = systemRandom, allowOrigin = () => true } =
+    options;
   const byId = new Map(gateways.map((gateway) => [gateway.id, gateway]));
   const underWay = new UnderWay();
   const streams = new AbortController();
@@ -142,7 +149,10 @@ export function createHandler(options: HandlerOptions): Handler {
     const end = underWay.begin();
     let result: Result<Answer>;
     try {
-      result = draining ? err(shuttingDown()) : await run();
+      const origin = request.headers.get("origin");
+      if (draining) result = err(shuttingDown());
+      else if (origin !== null && !allowOrigin(origin)) result = err(foreignOrigin());
+      else result = await run();
     } catch (thrown) {
       result = err(toLakeSyncError(thrown, "INTERNAL"));
     }
@@ -234,6 +244,13 @@ function noSuchGateway(): LakeSyncError {
 
 function noSuchRoute(): LakeSyncError {
   return new LakeSyncError("NOT_FOUND", "There is nothing at this path: see PROTOCOL, section 4");
+}
+
+function foreignOrigin(): LakeSyncError {
+  return new LakeSyncError(
+    "FORBIDDEN",
+    "Pages of this origin may not use the gateway: serve the page from this machine",
+  );
 }
 
 function shuttingDown(): LakeSyncError {
