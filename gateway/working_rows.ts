@@ -71,22 +71,37 @@ export function appendTransaction(
   deltas.forEach((delta, i) => {
     const { row, ...won } = effects[i]!;
     const { before, state, last } = touched.get(row)!;
-    const after = rowStatus(state);
     const life = won.life && compareStamps(delta, state.life!) === 0 &&
       (delta.op === "INSERT") === state.life!.alive;
     const columns = won.columns.filter((column) => holds(state, column, delta));
-    const enters = last === i && after === "alive" && (before === "dead" || before === "lifeless");
-    const effect: EntryEffect = {
-      before,
-      after,
-      last: last === i,
-      life,
-      columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
-      // A copy: later transactions of this push go on changing the working state.
-      state: enters ? cloneRow(state) : undefined,
-    };
+    const effect = effectOf(delta, { before, state, last: last === i, life, columns });
     entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
   });
+}
+
+/** What an entry says that its delta did. */
+function effectOf(
+  delta: Delta,
+  did: {
+    before: RowStatus;
+    state: RowState;
+    last: boolean;
+    life: boolean;
+    columns: readonly string[];
+  },
+): EntryEffect {
+  const { before, state, last, life, columns } = did;
+  const after = rowStatus(state);
+  const enters = last && after === "alive" && (before === "dead" || before === "lifeless");
+  return {
+    before,
+    after,
+    last,
+    life,
+    columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
+    // A copy: later transactions of this push go on changing the working state.
+    state: enters ? cloneRow(state) : undefined,
+  };
 }
 
 /** Whether a column's register is still the one that a delta, which had won it, wrote. */
@@ -103,17 +118,7 @@ function holds(state: RowState, column: string, delta: Delta): boolean {
 function appendSingle(delta: Delta, rows: WorkingRows, entries: NewEntry[]): void {
   const { before, state } = rows.edit(delta.table, delta.rowId);
   const { life, columns } = mergeDelta(state, delta);
-  const after = rowStatus(state);
-  const enters = after === "alive" && (before === "dead" || before === "lifeless");
-  const effect: EntryEffect = {
-    before,
-    after,
-    last: true,
-    life,
-    columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
-    // A copy: later transactions of this push go on changing the working state.
-    state: enters ? cloneRow(state) : undefined,
-  };
+  const effect = effectOf(delta, { before, state, last: true, life, columns });
   entries.push({ delta, effect, txEnd: true });
 }
 
