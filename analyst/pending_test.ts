@@ -29,7 +29,7 @@ function logEntry(seq: number): LogEntry {
     seq,
     hash: "",
     at: seq * 10,
-    txEnd: true,
+    txLast: seq,
     clientId: "c",
     table,
     rowId: delta.rowId,
@@ -41,6 +41,7 @@ function logEntry(seq: number): LogEntry {
       life: true,
       columns: [],
       state: undefined,
+      judged: undefined,
     },
   };
 }

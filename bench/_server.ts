@@ -11,6 +11,14 @@ export function startGateway(data: string): Promise<ServerProcess> {
   return start("./_gateway_child.ts", [data]);
 }
 
+/** Starts a gateway over a log that is there, which keeps its checkpoints or makes each anew. */
+export function startCheckpointGateway(
+  data: string,
+  way: "keep" | "anew",
+): Promise<ServerProcess> {
+  return start("./_checkpoint_child.ts", [data, way]);
+}
+
 /** Starts a server that reads a JSON body, parses it, and answers a small JSON. */
 export function startBareServer(): Promise<ServerProcess> {
   return start("./_bare_server_child.ts", []);

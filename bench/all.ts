@@ -1,19 +1,34 @@
 import type { Benchmark } from "./_harness.ts";
+import { checkpointMemory } from "./checkpoint_memory.ts";
 import { client } from "./client.ts";
 import { firstSync } from "./first_sync.ts";
+import { firstSyncMemory } from "./first_sync_memory.ts";
 import { flush } from "./flush.ts";
+import { idleSockets } from "./idle_sockets.ts";
 import { merge } from "./merge.ts";
+import { oneChange } from "./one_change.ts";
 import { pull } from "./pull.ts";
 import { pushHttp } from "./push_http.ts";
+import { kvMissing, pushKv } from "./push_kv.ts";
+import { postgresMissing, pushPostgres } from "./push_postgres.ts";
 import { pushStore } from "./push_store.ts";
+import { rulesPull } from "./rules_pull.ts";
 
 /** All benchmarks, in the order in which they run. */
 export const BENCHMARKS: readonly Benchmark[] = [
   merge,
   pushStore,
+  // Where the machine has a server.
+  ...(postgresMissing === undefined ? [pushPostgres] : []),
+  ...(kvMissing === undefined ? [pushKv] : []),
   pushHttp,
   pull,
+  rulesPull,
   firstSync,
+  checkpointMemory,
+  firstSyncMemory,
   client,
+  oneChange,
+  idleSockets,
   flush,
 ];

@@ -3,6 +3,7 @@ import {
   type CheckpointRow,
   type Delta,
   err,
+  hasReached,
   type Hlc,
   ok,
   type Result,
@@ -17,6 +18,7 @@ import { dropStage } from "./_open_schema.ts";
 import { reenqueue, settle } from "./_settle.ts";
 import { showRows, TouchedRows } from "./_show.ts";
 import { type ClientState, maxHlc, observe, readState, writeState } from "./_state.ts";
+import { sameSeq } from "./_log_seq.ts";
 
 /** So many rows are staged in a transaction: between two of them the app's writes have their turn. */
 const STAGE_ROWS = 8_000;
@@ -149,12 +151,12 @@ async function install(
 ): Promise<CheckpointOutcome> {
   const { asked, tables, now, rows, greatest } = options;
   const state = await readState(tx);
-  if (state.cursor !== asked.cursor || state.seq !== asked.seq || state.due !== asked.due) {
+  if (state.cursor !== asked.cursor || !sameSeq(state.seq, asked.seq) || state.due !== asked.due) {
     return { status: "stale" };
   }
   for (const table of tables.values()) await swap(tx, table);
   // A log that ends before our base does was restored, whatever the gateway said.
-  if (state.due === 2 || checkpoint.seq < state.seq) await reenqueue(tx);
+  if (state.due === 2 || !hasReached(checkpoint.seq, state.seq)) await reenqueue(tx);
   observe(state, greatest);
   state.cursor = checkpoint.cursor;
   state.seq = checkpoint.seq;

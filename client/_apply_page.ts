@@ -14,11 +14,11 @@ import {
 } from "@lakesync/core";
 import { encodeBase, readBase } from "./_base.ts";
 import type { LocalTable } from "./_local_table.ts";
-import { OwnState } from "./_own.ts";
 import { takeServerTime } from "./_server_time.ts";
 import { settle, settleReturned } from "./_settle.ts";
 import { showRows, TouchedRows } from "./_show.ts";
 import { maxHlc, observe, readState, writeState } from "./_state.ts";
+import { isAcceptedBeyond, sameSeq } from "./_log_seq.ts";
 
 /** What {@linkcode applyPage} works with. */
 export interface ApplyPageOptions {
@@ -28,6 +28,11 @@ export interface ApplyPageOptions {
   tables: ReadonlyMap<string, LocalTable>;
   /** The device's time when the page came, in ms. */
   receivedAt: number;
+  /**
+   * Whether it came by itself: it may be older than a push that was answered since, and so tells
+   * nothing about where the log ends.
+   */
+  live: boolean;
 }
 
 /** What became of a page. */
@@ -48,13 +53,13 @@ export async function applyPage(
   const state = await readState(tx);
   if (state.cursor !== options.cursor || state.due !== 0) return { status: "stale" };
   const clockMoved = takeServerTime(state, page.serverHlc, options);
-  if (!page.hasMore && await acknowledgedBeyond(tx, page.seq)) {
+  if (!options.live && !page.hasMore && await isAcceptedBeyond(tx, page.seq)) {
     // The log ends before a push that it answered: it was restored.
     state.due = 2;
     await writeState(tx, state);
     return { status: "checkpoint" };
   }
-  if (page.deltas.length === 0 && page.cursor === state.cursor && page.seq === state.seq) {
+  if (page.deltas.length === 0 && page.cursor === state.cursor && sameSeq(page.seq, state.seq)) {
     if (clockMoved) await writeState(tx, state);
     return { status: "applied", tables: [] };
   }
@@ -91,15 +96,6 @@ function changedRows(items: readonly PageItem[]): TouchedRows {
   const changed = new TouchedRows();
   for (const item of items) if (item.op !== "OWN") changed.add(item.table, item.rowId);
   return changed;
-}
-
-/** Whether a push was answered with a seq above this one. */
-async function acknowledgedBeyond(tx: SqlTransaction, seq: number): Promise<boolean> {
-  const rows = await tx.all(
-    `SELECT 1 FROM lakesync_own WHERE state = ${OwnState.ACCEPTED} AND seq > ? LIMIT 1`,
-    [seq],
-  );
-  return rows.length > 0;
 }
 
 /** The rows that a page touches, as the base has them; undefined is a row that is not in it. */

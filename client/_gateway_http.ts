@@ -9,9 +9,10 @@ import {
   systemScheduler,
 } from "@lakesync/core";
 import { parseJson, readError } from "./_http_answer.ts";
-import type { GetToken, HttpTransportOptions } from "./http_transport.ts";
+import type { HttpTransportOptions } from "./http_transport.ts";
 import { broken, checkpointRows, isHeader, jsonLines } from "./_ndjson.ts";
 import { guard, Watch } from "./_request_watch.ts";
+import { TokenSource } from "./_token.ts";
 
 type Query = { readonly [name: string]: string | number | undefined };
 
@@ -26,23 +27,31 @@ interface SendOptions extends RequestOptions {
 export class GatewayHttp {
   readonly #url: string;
   readonly #base: string;
-  readonly #getToken: GetToken | undefined;
+  readonly #token: TokenSource;
   readonly #fetch: (request: Request) => Promise<Response>;
   readonly #timeoutMs: number;
   readonly #scheduler: Scheduler;
-  #token: string | undefined;
 
-  constructor(options: HttpTransportOptions) {
+  /** @param token Shared with other connections to the same gateway. */
+  constructor(
+    options: HttpTransportOptions,
+    token: TokenSource = new TokenSource(options.getToken),
+  ) {
     const { url, gateway = "default" } = options;
     if (!URL.canParse(url)) {
       throw new TypeError(`Cannot make a transport: "${url}" is not a URL`);
     }
     this.#url = new URL(url).origin;
     this.#base = `${url.replace(/\/+$/, "")}/v1/sync/${encodeURIComponent(gateway)}`;
-    this.#getToken = options.getToken;
+    this.#token = token;
     this.#fetch = options.fetch ?? ((request) => globalThis.fetch(request));
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#scheduler = options.scheduler ?? systemScheduler;
+  }
+
+  /** The URL of a route. */
+  url(route: string): string {
+    return `${this.#base}/${route}`;
   }
 
   /** A request whose answer is one JSON value. */
@@ -51,7 +60,8 @@ export class GatewayHttp {
     try {
       const response = await this.#send(route, { ...options, signal: watch.signal });
       if (!response.ok) return err(watch.explain(response.error));
-      return parseJson(await response.value.text(), route);
+      const { value } = response;
+      return parseJson(await value.text(), { route, type: value.headers.get("Content-Type") });
     } catch (thrown) {
       return err(watch.explain(thrown));
     } finally {
@@ -90,16 +100,21 @@ export class GatewayHttp {
   }
 
   async #send(route: string, options: SendOptions): Promise<Result<Response>> {
-    let response = await this.#attempt(route, options);
-    if (response.status === 401 && this.#getToken !== undefined) {
+    const asked = this.#token.get();
+    const token = asked && await asked;
+    let response = await this.#attempt(route, token, options);
+    if (response.status === 401 && await this.#token.renew(token)) {
       await response.body?.cancel();
-      this.#token = undefined;
-      response = await this.#attempt(route, options);
+      response = await this.#attempt(route, await this.#token.get(), options);
     }
     return response.ok ? ok(response) : err(await readError(response));
   }
 
-  async #attempt(route: string, options: SendOptions): Promise<Response> {
+  async #attempt(
+    route: string,
+    token: string | undefined,
+    options: SendOptions,
+  ): Promise<Response> {
     const { body, query = {}, signal } = options;
     const params = new URLSearchParams();
     for (const [name, value] of Object.entries(query)) {
@@ -107,13 +122,10 @@ export class GatewayHttp {
     }
     const headers = new Headers({ Accept: "application/json, application/x-ndjson" });
     if (body !== undefined) headers.set("Content-Type", "application/json");
-    if (this.#getToken !== undefined) {
-      this.#token ??= await this.#getToken();
-      headers.set("Authorization", `Bearer ${this.#token}`);
-    }
+    if (token !== undefined) headers.set("Authorization", `Bearer ${token}`);
     const search = params.size === 0 ? "" : `?${params}`;
     return await this.#fetch(
-      new Request(`${this.#base}/${route}${search}`, {
+      new Request(`${this.url(route)}${search}`, {
         method: body === undefined ? "GET" : "POST",
         headers,
         ...(body !== undefined && { body }),

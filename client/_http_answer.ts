@@ -1,5 +1,6 @@
 import {
   err,
+  isLogSeq,
   isRequestErrorCode,
   type JsonValue,
   LakeSyncError,
@@ -50,12 +51,21 @@ export async function readError(response: Response): Promise<LakeSyncError> {
   return new LakeSyncError(code, message, { details });
 }
 
-/** The JSON of an answer. */
-export function parseJson(text: string, route: string): Result<unknown> {
+/** The JSON of an answer of a route, by its content type. */
+export function parseJson(
+  text: string,
+  { route, type }: { route: string; type: string | null },
+): Result<unknown> {
   try {
     return ok(JSON.parse(text));
-  } catch {
-    return err(foreign(route));
+  } catch (cause) {
+    if (type === null || !/^application\/json\b/i.test(type)) return err(foreign(route));
+    // Where a connection breaks, a runtime may take what had come for the whole body.
+    return err(
+      new LakeSyncError("OFFLINE", `The answer to a ${route} broke off: try again later`, {
+        cause,
+      }),
+    );
   }
 }
 
@@ -63,7 +73,7 @@ export function parseJson(text: string, route: string): Result<unknown> {
 export function readPushAnswer(value: unknown): Result<PushAnswer> {
   const answer = value as Partial<PushAnswer> | null;
   const valid = typeof answer?.accepted === "number" && typeof answer.duplicates === "number" &&
-    Array.isArray(answer.rejected) && typeof answer.seq === "number" &&
+    Array.isArray(answer.rejected) && isLogSeq(answer.seq) &&
     typeof answer.serverHlc === "string";
   return valid ? ok(value as PushAnswer) : err(foreign("push"));
 }
@@ -72,7 +82,7 @@ export function readPushAnswer(value: unknown): Result<PushAnswer> {
 export function readPullAnswer(value: unknown): Result<PullAnswer> {
   const answer = value as Partial<PullAnswer> | null;
   const valid = Array.isArray(answer?.deltas) && typeof answer.cursor === "string" &&
-    typeof answer.seq === "number" && typeof answer.hasMore === "boolean" &&
+    isLogSeq(answer.seq) && typeof answer.hasMore === "boolean" &&
     typeof answer.serverHlc === "string";
   return valid ? ok(value as PullAnswer) : err(foreign("pull"));
 }

@@ -1,8 +1,6 @@
 import {
   type Clock,
-  type Delta,
   err,
-  type ErrorCode,
   LakeSyncError,
   type Logger,
   ok,
@@ -19,10 +17,12 @@ import type { WaitOptions } from "./client.ts";
 import { Emitter } from "./_emitter.ts";
 import { LiveHub } from "./_live_hub.ts";
 import { type LiveQuery, liveQuery } from "./live_query.ts";
+import { letterOf, remake, SELECT_LETTERS, takeLetters } from "./_dead_letters.ts";
 import { type LocalTable, wireRow } from "./_local_table.ts";
 import { schemaVersion } from "./_open_schema.ts";
 import type { Refusal } from "./_outbox.ts";
 import { readWithin } from "./_reading.ts";
+import type { Rejected } from "./rejected.ts";
 import { closedError, SyncEngine } from "./_sync_engine.ts";
 import type { ClientEvents, ClientStatus, DeadLetter, SyncSummary } from "./status.ts";
 import { type AppRow, appRowOf, WriteSession } from "./_write_session.ts";
@@ -50,6 +50,11 @@ const IMPORT_ROWS = 1_000;
 export class LocalClient {
   readonly clientId: string;
   readonly tables: { readonly [name: string]: object };
+  readonly rejected: Rejected = {
+    list: () => this.#letters(),
+    retry: (deltaIds) => this.#retry(deltaIds),
+    drop: (deltaIds) => this.#drop(deltaIds),
+  };
   readonly #options: LocalClientOptions;
   readonly #hub: LiveHub = new LiveHub();
   readonly #events: Emitter<ClientEvents>;
@@ -176,17 +181,23 @@ export class LocalClient {
     return rows.ok ? ok(rows.value[0]!.pending as number) : rows;
   }
 
-  async rejected(): Promise<Result<DeadLetter[]>> {
-    const rows = await this.#options.database.query(
-      "SELECT at, code, message, json FROM lakesync_rejected ORDER BY ord",
+  async #letters(): Promise<Result<DeadLetter[]>> {
+    const rows = await this.#options.database.query(SELECT_LETTERS);
+    return rows.ok ? ok(rows.value.map(letterOf)) : rows;
+  }
+
+  #retry(deltaIds: readonly string[]): Promise<Result<number>> {
+    return this.#write({ grouped: true }, async (session, tx) => {
+      const letters = await takeLetters(tx, deltaIds);
+      for (const letter of letters) await remake(session, letter, this.#options.tables);
+      return letters.length;
+    });
+  }
+
+  #drop(deltaIds: readonly string[]): Promise<Result<number>> {
+    return this.#options.database.transaction(async (tx) =>
+      (await takeLetters(tx, deltaIds)).length
     );
-    if (!rows.ok) return rows;
-    return ok(rows.value.map(({ at, code, message, json }) => ({
-      delta: JSON.parse(json as string) as Delta,
-      code: code as ErrorCode,
-      message: message as string,
-      at: at as number,
-    })));
   }
 
   on<Name extends keyof ClientEvents>(
@@ -224,16 +235,17 @@ export class LocalClient {
     body: (session: WriteSession, tx: SqlTransaction) => Promise<T>,
   ): Promise<Result<T>> {
     if (this.#closed) return err(closedError());
+    const canPush = () => this.#engine.canPush;
     const written = await this.#options.database.transaction(async (tx) => {
       const session = await WriteSession.begin(tx, this.#options);
       const value = await body(session, tx);
-      return { value, outcome: await session.finish(options) };
+      return { value, outcome: await session.finish({ ...options, canPush }) };
     });
     if (!written.ok) return written;
     const { value, outcome } = written.value;
     if (outcome.deltas > 0) {
       this.#hub.changed(outcome.tables);
-      this.#engine.nudge();
+      this.#engine.nudge(outcome.flying);
     }
     return ok(value);
   }

@@ -2,6 +2,7 @@ import {
   type CheckpointEnd,
   type CheckpointHeader,
   type CheckpointRow,
+  isLogSeq,
   LakeSyncError,
 } from "@lakesync/core";
 
@@ -68,7 +69,7 @@ export async function* checkpointRows(
 /** Whether a checkpoint's line is its header. */
 export function isHeader(line: unknown): line is CheckpointHeader {
   const header = (line as Partial<CheckpointHeader> | null)?.checkpoint;
-  return typeof header?.seq === "number" && typeof header.cursor === "string";
+  return header !== undefined && isLogSeq(header.seq) && typeof header.cursor === "string";
 }
 
 function isEnd(line: unknown): line is CheckpointEnd {

@@ -253,6 +253,18 @@ class Connection {
   }
 
   tablesOf(sql: string): readonly string[] {
+    // EXPLAIN goes by the schema that this connection knows, which is old where another one has
+    // changed it since; a query notices that. In a transaction, so that nothing changes meanwhile.
+    this.run("BEGIN", []);
+    try {
+      this.#prepare("SELECT count(*) FROM sqlite_master").all();
+      return this.#explain(sql);
+    } finally {
+      this.run("COMMIT", []);
+    }
+  }
+
+  #explain(sql: string): readonly string[] {
     // Not kept: few statements are explained twice.
     const program = this.#database.prepare(`EXPLAIN ${sql}`).all() as SqlRow[];
     checkProgram(program);

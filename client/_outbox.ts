@@ -1,8 +1,8 @@
-import type { Delta, ErrorCode, SqlTransaction } from "@lakesync/core";
+import type { Delta, ErrorCode, LogSeq, SqlTransaction } from "@lakesync/core";
 import { OwnState } from "./_own.ts";
 import { showTouched, TouchedRows } from "./_show.ts";
 import type { LocalTable } from "./_local_table.ts";
-import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS } from "./_write_session.ts";
+import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS } from "./_push_limits.ts";
 
 /** A delta of the push under way. */
 export interface FlyingDelta {
@@ -12,6 +12,14 @@ export interface FlyingDelta {
   readonly delta: Delta;
   /** How often it was sent, this time included. */
   readonly tries: number;
+}
+
+/** A push under way. */
+export interface FlyingPush {
+  /** Its deltas. */
+  readonly deltas: readonly FlyingDelta[];
+  /** The log position of the base before it was sent: its answer's is not below. */
+  readonly base: LogSeq;
 }
 
 /** Deltas of one transaction, or one delta by itself. */
@@ -74,6 +82,11 @@ async function lastOfPush(
   return through;
 }
 
+/** Whether the outbox has nothing in it. */
+export async function isOutboxEmpty(tx: SqlTransaction): Promise<boolean> {
+  return (await tx.all("SELECT 1 FROM lakesync_own WHERE state < 3 LIMIT 1")).length === 0;
+}
+
 /** The last place in the outbox; 0 where it is empty. */
 export async function endOfOutbox(tx: SqlTransaction): Promise<number> {
   const rows = await tx.all(
@@ -82,7 +95,8 @@ export async function endOfOutbox(tx: SqlTransaction): Promise<number> {
   return rows[0]?.last as number | null ?? 0;
 }
 
-async function readFlying(tx: SqlTransaction): Promise<FlyingDelta[]> {
+/** The deltas of the push under way, or of the one whose answer never came. */
+export async function readFlying(tx: SqlTransaction): Promise<FlyingDelta[]> {
   const rows = await tx.all(
     "SELECT ord, tries, json FROM lakesync_own WHERE state < 3 AND state = ? ORDER BY ord",
     [OwnState.FLYING],

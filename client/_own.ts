@@ -1,5 +1,4 @@
 import { type Delta, mergeDelta, type RowState, type SqlTransaction } from "@lakesync/core";
-import type { ClientState } from "./_state.ts";
 
 /**
  * The client's own deltas, in the order of making (`ord`), from their making until the end of the
@@ -7,8 +6,9 @@ import type { ClientState } from "./_state.ts";
  *
  * ```text
  * made → UNSENT → FLYING → ACCEPTED → SETTLED → removed after the retention time
- *           ↑      │ │ └→ rejected: taken off, into lakesync_rejected
- *           └──────┘ └→ SENT → FLYING again
+ *    │      ↑      ↑ │ │ └→ rejected: taken off, into lakesync_rejected
+ *    │      └────────┘ └→ SENT → FLYING again
+ *    └─ where it can be pushed at once
  * ```
  */
 export const OwnState = {
@@ -60,21 +60,32 @@ export function utf8Bytes(text: string): number {
 
 const encoder = new TextEncoder();
 
+/** What {@linkcode addOwn} works with. */
+export interface AddOwnOptions {
+  /** The gateway's clock minus the device's. */
+  readonly offsetMs: number;
+  /** Whether they are pushed as soon as they are committed. */
+  readonly flying: boolean;
+}
+
 /** Puts new deltas, with the bytes of their JSON, into the outbox. */
 export async function addOwn(
   tx: SqlTransaction,
   deltas: readonly { delta: Delta; json: string; bytes: number }[],
-  state: ClientState,
+  options: AddOwnOptions,
 ): Promise<void> {
+  const { offsetMs, flying } = options;
   await tx.runMany(
     `INSERT INTO lakesync_own (delta_id, tbl, row_id, tx_id, state, tries, offset_ms, bytes, json)
-     VALUES (?, ?, ?, ?, 0, 0, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     deltas.map(({ delta, json, bytes }) => [
       delta.deltaId,
       delta.table,
       delta.rowId,
       delta.txId ?? null,
-      state.offsetMs,
+      flying ? OwnState.FLYING : OwnState.UNSENT,
+      flying ? 1 : 0,
+      offsetMs,
       bytes,
       json,
     ]),

@@ -1,6 +1,9 @@
 import {
   type Delta,
+  hasReached,
   LakeSyncError,
+  type LogSeq,
+  NO_SUCH_ROW,
   type PushAnswer,
   type Rejection,
   type SqlTransaction,
@@ -14,11 +17,14 @@ import { takeServerTime } from "./_server_time.ts";
 import { settle } from "./_settle.ts";
 import { showTouched, TouchedRows } from "./_show.ts";
 import { type ClientState, observe, readState, writeState } from "./_state.ts";
+import { seqToSql } from "./_log_seq.ts";
 
 /** What {@linkcode applyPushAnswer} works with. */
 export interface ApplyPushAnswerOptions {
   /** What was sent. */
   pushed: readonly FlyingDelta[];
+  /** The log position of the base before it was sent. A page may have come since. */
+  base: LogSeq;
   /** The declared tables. */
   tables: ReadonlyMap<string, LocalTable>;
   /** The device's time when the answer came, in ms. */
@@ -33,6 +39,10 @@ export interface PushOutcome {
   readonly again: number;
   /** The tables that changed. */
   readonly tables: readonly string[];
+  /** The log position of the base. */
+  readonly seq: LogSeq;
+  /** Whether a checkpoint is due now. */
+  readonly due: boolean;
 }
 
 /** Applies the answer to a push, within one transaction. */
@@ -45,23 +55,27 @@ export async function applyPushAnswer(
   const state = await readState(tx);
   takeServerTime(state, answer.serverHlc, options);
   const judgement = judge(pushed, answer);
-  const { accepted, refusals, again } = judgement;
+  const { accepted, refusals, again, unchanged } = judgement;
 
   for (const { delta } of accepted) observe(state, delta.hlc);
   // The usual case first: the whole push at once.
   if (accepted.length === pushed.length) {
     await tx.run(
       "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE state < 3 AND state = ?",
-      [OwnState.ACCEPTED, answer.seq, receivedAt, OwnState.FLYING],
+      [OwnState.ACCEPTED, seqToSql(answer.seq), receivedAt, OwnState.FLYING],
     );
   } else {
     await tx.runMany(
       "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE ord = ?",
-      accepted.map(({ ord }) => [OwnState.ACCEPTED, answer.seq, receivedAt, ord]),
+      accepted.map(({ ord }) => [OwnState.ACCEPTED, seqToSql(answer.seq), receivedAt, ord]),
     );
   }
-  // A log that ends before our base does is another one: the next pull would be told so too.
-  if (answer.seq < state.seq) state.due = 2;
+  await tx.runMany(
+    "UPDATE lakesync_own SET state = ? WHERE ord = ?",
+    unchanged.map(({ ord }) => [OwnState.SENT, ord]),
+  );
+  // A log that ends before our base did is another one: the next pull would be told so too.
+  if (!hasReached(answer.seq, options.base)) state.due = 2;
   const changed = new Set(await bury(tx, refusals, { now: receivedAt, tables }));
 
   if (again.length > 0) {
@@ -82,13 +96,21 @@ export async function applyPushAnswer(
   await settle(tx, state, { now: receivedAt, touched: settled });
   await showTouched(tx, tables, settled);
   for (const table of settled.tables) changed.add(table);
-  return { refusals, again: again.length, tables: [...changed] };
+  return {
+    refusals,
+    again: again.length + unchanged.length,
+    tables: [...changed],
+    seq: state.seq,
+    due: state.due !== 0,
+  };
 }
 
 interface Judgement {
   readonly accepted: FlyingDelta[];
   readonly refusals: Refusal[];
   readonly again: FlyingDelta[];
+  /** Those that go into the next push as they are. */
+  readonly unchanged: FlyingDelta[];
 }
 
 /** Decides what becomes of each delta of a push. */
@@ -104,7 +126,7 @@ function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
     }
     rejected.set(sent.ord, rejection);
   }
-  const judgement: Judgement = { accepted: [], refusals: [], again: [] };
+  const judgement: Judgement = { accepted: [], refusals: [], again: [], unchanged: [] };
   const renewed = new Set<string>();
   const deleted = new Set<string>();
   for (const { ord, delta } of pushed) {
@@ -118,7 +140,9 @@ function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
     });
     for (const flying of group) {
       const rejection = rejected.get(flying.ord);
-      if (rejection === undefined) judgement.accepted.push(flying);
+      if (rejection === undefined || isDoneDelete(flying, rejection)) {
+        judgement.accepted.push(flying);
+      } else if (fate === "unchanged") judgement.unchanged.push(flying);
       else if (fate === "again") judgement.again.push(flying);
       else {
         const { code, message } = rejection;
@@ -133,6 +157,7 @@ function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
  * A transaction is sent again where each of its faults is one that a new stamp heals; `TX_REJECTED`
  * shares the fate of its cause. `renewed` collects rows whose INSERT is stamped anew: what follows
  * on them has to be above it. `deleted` holds rows that an accepted DELETE of the same push removes.
+ * Where its one fault is a DELETE that is done already, the rest is sent again as it is.
  */
 function groupFate(
   group: DeltaGroup,
@@ -141,12 +166,19 @@ function groupFate(
     renewed: Set<string>;
     deleted: ReadonlySet<string>;
   },
-): "again" | "refused" {
+): "again" | "unchanged" | "refused" {
   const { rejected, renewed, deleted } = context;
   const fresh: string[] = [];
   let causes = 0;
-  for (const { ord, delta, tries } of group) {
-    const code = rejected.get(ord)?.code;
+  let done = 0;
+  for (const flying of group) {
+    const { ord, delta, tries } = flying;
+    const rejection = rejected.get(ord);
+    const code = rejection?.code;
+    if (rejection !== undefined && isDoneDelete(flying, rejection)) {
+      done++;
+      continue;
+    }
     if (code === undefined || code === "TX_REJECTED") continue;
     causes++;
     if (code === "CLOCK_DRIFT") continue;
@@ -158,9 +190,14 @@ function groupFate(
     if (!curable) return "refused";
     if (delta.op === "INSERT") fresh.push(row);
   }
-  if (causes === 0) return "refused";
+  if (causes === 0) return done > 0 ? "unchanged" : "refused";
   for (const row of fresh) renewed.add(row);
   return "again";
+}
+
+/** Whether a delta is a DELETE of a row that somebody else has deleted: just what it wanted. */
+function isDoneDelete({ delta }: FlyingDelta, { code, message }: Rejection): boolean {
+  return delta.op === "DELETE" && code === "FORBIDDEN_WRITE" && message === NO_SUCH_ROW;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Delta, SqlTransaction } from "@lakesync/core";
 import { OwnState } from "./_own.ts";
 import type { TouchedRows } from "./_show.ts";
 import type { ClientState } from "./_state.ts";
+import { whereReached } from "./_log_seq.ts";
 
 /**
  * Takes accepted deltas off the top that the base has reached (PROTOCOL, section 2, *The client's
@@ -14,10 +15,10 @@ export async function settle(
 ): Promise<void> {
   // While a checkpoint is due the base stands still, and its seq may be that of another epoch.
   if (state.due === 2) return;
+  const reached = await whereReached(tx, state.seq);
   const rows = await tx.all(
-    `UPDATE lakesync_own SET state = ?, at = ?
-     WHERE state = ${OwnState.ACCEPTED} AND seq <= ? RETURNING json`,
-    [OwnState.SETTLED, options.now, state.seq],
+    `UPDATE lakesync_own SET state = ?, at = ? WHERE ${reached.sql} RETURNING json`,
+    [OwnState.SETTLED, options.now, ...reached.params],
   );
   for (const { json } of rows) {
     const { table, rowId } = JSON.parse(json as string) as Delta;

@@ -1,4 +1,11 @@
-import { compareHlc, type Hlc, type SqlTransaction, type TableSchema } from "@lakesync/core";
+import {
+  compareHlc,
+  type Hlc,
+  type LogSeq,
+  type SqlTransaction,
+  type TableSchema,
+} from "@lakesync/core";
+import { seqFromSql, seqToSql } from "./_log_seq.ts";
 
 /** Whether a checkpoint must be taken before anything else. */
 export type CheckpointDue =
@@ -22,7 +29,7 @@ export interface ClientState {
   /** Where the next pull goes on; `""` before the first checkpoint. */
   cursor: string;
   /** The log position of the base. */
-  seq: number;
+  seq: LogSeq;
   /** The high-water mark of stamps. */
   hlc: Hlc | undefined;
   /** The greatest stamp accepted or received. */
@@ -58,7 +65,7 @@ export async function readState(tx: SqlTransaction): Promise<ClientState> {
     clientId: JSON.parse(row.client_id as string) as string,
     schemas: JSON.parse(row.schemas as string) as TableSchema[],
     cursor: row.cursor as string,
-    seq: row.seq as number,
+    seq: seqFromSql(row.seq!),
     hlc: row.hlc as string | null ?? undefined,
     seen: row.seen as string | null ?? undefined,
     offsetMs: row.offset_ms as number,
@@ -72,7 +79,7 @@ export async function writeState(tx: SqlTransaction, state: ClientState): Promis
     "UPDATE lakesync_state SET cursor = ?, seq = ?, hlc = ?, seen = ?, offset_ms = ?, due = ?",
     [
       state.cursor,
-      state.seq,
+      seqToSql(state.seq),
       state.hlc ?? null,
       state.seen ?? null,
       state.offsetMs,

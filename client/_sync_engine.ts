@@ -3,14 +3,18 @@ import {
   err,
   type ErrorCode,
   LakeSyncError,
+  ok,
   type Random,
   type Result,
   type Scheduler,
   toLakeSyncError,
 } from "@lakesync/core";
 import type { Emitter } from "./_emitter.ts";
+import { pullLive } from "./_live_pull.ts";
 import { onOnline } from "./_online.ts";
-import { type SyncContext, SyncRun } from "./_sync_run.ts";
+import type { FlyingPush } from "./_outbox.ts";
+import { SyncQueue } from "./_sync_queue.ts";
+import type { SyncContext } from "./_sync_run.ts";
 import type { ClientEvents, ClientStatus, SyncState, SyncSummary } from "./status.ts";
 
 const MIN_BACKOFF_MS = 1_000;
@@ -27,6 +31,13 @@ const BLOCKING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "CORRUPT",
 ]);
 
+/** Ends of live pulling after which a sync looks how things stand. */
+const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "CHECKPOINT_REQUIRED",
+  "OFFLINE",
+  "TIMEOUT",
+]);
+
 /** What {@linkcode SyncEngine} works with. */
 export interface SyncEngineOptions {
   /** What a sync works with; undefined for a client without a gateway. */
@@ -39,15 +50,8 @@ export interface SyncEngineOptions {
   readonly events: Emitter<ClientEvents>;
 }
 
-/** A sync that was asked for. */
-interface Request {
-  readonly result: Promise<Result<SyncSummary>>;
-  readonly controller: AbortController;
-}
-
 /**
- * Decides when to sync. One sync runs at a time; who asks while one runs shares the next, so that it
- * covers all that was written before it was asked for.
+ * Decides when to sync.
  *
  * ```text
  *            write, interval, resume, online            success
@@ -58,31 +62,43 @@ interface Request {
  * ```
  *
  * `paused` and `manual` take the place of idle, waiting and blocked while nothing starts by itself.
+ *
+ * Where the transport is live, a pull is held while it is idle: pages come by themselves, and a write
+ * is pushed at once without pulling first. That ends with the first failure of either, and all begins
+ * anew with a sync.
  */
 export class SyncEngine {
   readonly #options: SyncEngineOptions;
+  readonly #queue: SyncQueue | undefined;
   readonly #stopListening: () => void;
   #mode: "auto" | "manual" | "paused";
   #phase: "idle" | "syncing" | "waiting" | "blocked" = "idle";
   #error: LakeSyncError | undefined;
   #lastSyncedAt: number | undefined;
   #closed = false;
-  #running: Request | undefined;
-  #next: Request | undefined;
-  #tail: Promise<void> = Promise.resolve();
   #failures = 0;
   // Ends the present wait of the automatic sync.
   #wake: AbortController = new AbortController();
+  // Ends live pulling, while that is under way.
+  #live: AbortController | undefined;
+  #loop: Promise<void> = Promise.resolve();
   #nudged = false;
   #reported: SyncState;
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
-    const auto = options.auto && options.context !== undefined;
-    this.#mode = auto ? "auto" : "manual";
+    const { context } = options;
+    this.#queue = context && new SyncQueue(context, {
+      began: () => {
+        this.#nudged = false;
+        this.#setPhase("syncing");
+      },
+      ended: (outcome) => this.#finish(outcome),
+    });
+    this.#mode = options.auto && context !== undefined ? "auto" : "manual";
     this.#reported = this.status.state;
-    this.#stopListening = auto ? onOnline(() => this.#hurry()) : () => {};
-    if (auto) void this.#loop();
+    this.#stopListening = this.#mode === "auto" ? onOnline(() => this.#hurry()) : () => {};
+    if (this.#mode === "auto") this.#loop = this.#run(context!);
   }
 
   /** The status. */
@@ -95,18 +111,24 @@ export class SyncEngine {
     return { state, error: this.#error, lastSyncedAt: this.#lastSyncedAt };
   }
 
+  /** Whether what is written now would be pushed at once, and nothing else is on its way. */
+  get canPush(): boolean {
+    return this.#live?.signal.aborted === false && this.#queue?.idle === true;
+  }
+
   /** Something was written: an automatic sync that is idle begins. */
-  nudge(): void {
+  nudge(flying?: FlyingPush): void {
     this.#nudged = true;
-    if (this.#phase === "idle") this.#wake.abort();
+    if (this.#live?.signal.aborted === false) this.#queue?.push(flying);
+    else if (this.#phase === "idle") this.#wake.abort();
   }
 
   /** Stops automatic syncs, also the one under way. */
   pause(): void {
     if (this.#mode !== "auto" || this.#closed) return;
     this.#mode = "paused";
-    this.#running?.controller.abort();
-    this.#wake.abort();
+    this.#queue?.abortRunning();
+    this.#hangUp();
     this.#report();
   }
 
@@ -120,9 +142,8 @@ export class SyncEngine {
 
   /** Syncs, after the sync that is under way. */
   syncOnce(options: { signal?: AbortSignal } = {}): Promise<Result<SyncSummary>> {
-    const { context } = this.#options;
     if (this.#closed) return Promise.resolve(err(closedError()));
-    if (context === undefined) {
+    if (this.#queue === undefined) {
       return Promise.resolve(err(
         new LakeSyncError(
           "OFFLINE",
@@ -130,12 +151,12 @@ export class SyncEngine {
         ),
       ));
     }
-    const request = this.#next ??= this.#enqueue(context);
+    const run = this.#queue.sync();
     const { signal } = options;
-    const abort = () => request.controller.abort();
+    const abort = () => run.controller.abort();
     if (signal?.aborted === true) abort();
     signal?.addEventListener("abort", abort, { once: true });
-    return request.result.finally(() => signal?.removeEventListener("abort", abort));
+    return run.result.finally(() => signal?.removeEventListener("abort", abort));
   }
 
   /** Stops everything and waits until nothing is under way. */
@@ -143,31 +164,18 @@ export class SyncEngine {
     if (!this.#closed) {
       this.#closed = true;
       this.#stopListening();
-      this.#next?.controller.abort();
-      this.#running?.controller.abort();
-      this.#wake.abort();
+      this.#queue?.abort();
+      this.#hangUp();
       this.#report();
     }
-    await this.#tail;
+    await this.#queue?.settled();
+    await this.#loop;
   }
 
-  #enqueue(context: SyncContext): Request {
-    const controller = new AbortController();
-    const result = this.#tail.then(async () => {
-      this.#running = request;
-      this.#next = undefined;
-      this.#nudged = false;
-      this.#setPhase("syncing");
-      const outcome = await new SyncRun(context, controller.signal).run()
-        // A transport that throws breaks its contract; the client goes on all the same.
-        .catch((thrown) => err(toLakeSyncError(thrown, "INTERNAL")));
-      this.#running = undefined;
-      this.#finish(outcome);
-      return outcome;
-    });
-    const request: Request = { result, controller };
-    this.#tail = result.then(() => {}, () => {});
-    return request;
+  #hangUp(): void {
+    this.#wake.abort();
+    this.#live?.abort();
+    this.#options.context?.transport.disconnect?.();
   }
 
   #finish(outcome: Result<SyncSummary>): void {
@@ -176,17 +184,22 @@ export class SyncEngine {
       this.#failures = 0;
       this.#error = undefined;
       this.#lastSyncedAt = clock.now();
-      this.#setPhase("idle");
+      // A page may have come by itself while a push is under way.
+      this.#setPhase(this.#queue!.running ? "syncing" : "idle");
       events.emit("synced", outcome.value);
       return;
     }
-    const { error } = outcome;
+    this.#fail(outcome.error);
+  }
+
+  #fail(error: LakeSyncError): void {
     // Who stops a sync knows about it.
     if (error.code === "ABORTED") return this.#setPhase("idle");
     this.#failures++;
     this.#error = error;
     this.#setPhase(BLOCKING.has(error.code) ? "blocked" : "waiting");
-    events.emit("error", error);
+    this.#options.events.emit("error", error);
+    this.#live?.abort();
   }
 
   /** Ends any wait, also that after a failure. */
@@ -196,15 +209,26 @@ export class SyncEngine {
     this.#wake.abort();
   }
 
-  async #loop(): Promise<void> {
-    const { scheduler, intervalMs } = this.#options;
+  async #run(context: SyncContext): Promise<void> {
+    const { scheduler, clock, intervalMs } = this.#options;
+    let fruitless = 0;
     while (!this.#closed) {
       let waitMs = Infinity;
       if (this.#mode === "auto") {
-        const outcome = await this.syncOnce();
+        let outcome: Result<unknown> = await this.syncOnce();
+        const live = outcome.ok && this.#mode === "auto" && context.transport.live === true;
+        if (live && !this.#closed) {
+          const startedAt = clock.now();
+          const pulled = await this.#pullLive(context);
+          outcome = pulled.outcome;
+          const short = pulled.pages === 0 && clock.now() - startedAt < intervalMs;
+          fruitless = short ? fruitless + 1 : 0;
+        }
         if (this.#closed) return;
-        if (outcome.ok) waitMs = this.#nudged ? 0 : intervalMs;
+        if (outcome.ok) waitMs = this.#nudged || live ? 0 : intervalMs;
         else waitMs = this.#nudged && this.#failures === 0 ? 0 : this.#backoffMs(outcome.error);
+        // A gateway that syncs but holds no pull is asked at the interval.
+        if (fruitless > 1) waitMs = Math.max(waitMs, intervalMs);
         // Paused meanwhile, and perhaps resumed again.
         if (outcome.ok === false && outcome.error.code === "ABORTED") waitMs = 0;
         if (this.#mode !== "auto") continue;
@@ -214,6 +238,33 @@ export class SyncEngine {
       if (waitMs === Infinity) await aborted(this.#wake.signal);
       else await scheduler.delay(waitMs, { signal: this.#wake.signal });
     }
+  }
+
+  /** Pulls live until that fails or a sync has to look after things; how many pages came. */
+  async #pullLive(context: SyncContext): Promise<{ outcome: Result<unknown>; pages: number }> {
+    const { scheduler, intervalMs } = this.#options;
+    const live = new AbortController();
+    this.#live = live;
+    let pages = 0;
+    if (this.#nudged) this.#queue!.push();
+    const outcome = await pullLive(context, {
+      signal: live.signal,
+      applied: (summary) => {
+        pages++;
+        this.#finish(ok(summary));
+      },
+      scheduler,
+      intervalMs,
+    }).catch((thrown) => err(toLakeSyncError(thrown, "INTERNAL")));
+    this.#live = undefined;
+    // A push that failed has ended it.
+    if (live.signal.aborted) {
+      return { outcome: this.#failures > 0 ? err(this.#error!) : outcome, pages };
+    }
+    // A connection that broke is no failure yet: the sync that follows tells.
+    if (outcome.ok || BROKEN.has(outcome.error.code)) return { outcome: ok(undefined), pages };
+    this.#fail(outcome.error);
+    return { outcome, pages };
   }
 
   #backoffMs(error: LakeSyncError): number {

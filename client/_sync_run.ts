@@ -3,6 +3,7 @@ import {
   err,
   LakeSyncError,
   type Logger,
+  type LogSeq,
   ok,
   type Result,
   type SqlDatabase,
@@ -17,17 +18,16 @@ import {
   bury,
   endOfOutbox,
   type FlyingDelta,
+  type FlyingPush,
   groupDeltas,
   type Refusal,
   releasePush,
 } from "./_outbox.ts";
+import { PUSH_DELTAS } from "./_push_limits.ts";
 import { applyPushAnswer, type PushOutcome } from "./_push_answer.ts";
 import { type ClientState, readState, writeState } from "./_state.ts";
 import { pruneOwn } from "./_settle.ts";
 import type { SyncSummary } from "./status.ts";
-
-/** The deltas of a push, where nothing is wrong. */
-const PUSH_DELTAS = 2_000;
 
 /** Rounds in which nothing moves on before a sync gives up. */
 const MAX_FRUITLESS = 4;
@@ -62,15 +62,16 @@ export class SyncRun {
   #pushed = 0;
   #duplicates = 0;
   #rejected = 0;
-  #seq = 0;
+  #seq: LogSeq = 0;
+  #due = false;
 
   constructor(context: SyncContext, signal: AbortSignal) {
     this.#context = context;
     this.#signal = signal;
   }
 
-  /** Runs it, once. */
-  async run(): Promise<Result<SyncSummary>> {
+  /** Pulls, pushes, and pulls what that brought. */
+  async sync(): Promise<Result<SyncSummary>> {
     let pulled = await this.#pullAll();
     for (let round = 0; pulled.ok && round < MAX_ROUNDS; round++) {
       const pushed = await this.#pushAll();
@@ -78,13 +79,22 @@ export class SyncRun {
       if (pushed.value === 0) break;
       pulled = await this.#pullAll();
     }
-    if (!pulled.ok) return pulled;
-    if (this.#pushed > 0) {
-      const { database, clock, retentionMs } = this.#context;
-      const before = clock.now() - retentionMs;
-      const pruned = await database.transaction((tx) => pruneOwn(tx, { before }));
-      if (!pruned.ok) return pruned;
+    return pulled.ok ? this.#summary() : pulled;
+  }
+
+  /** Only pushes: a client whose pages come by themselves. First what is written as flying already. */
+  async push(flying?: FlyingPush): Promise<Result<SyncSummary>> {
+    if (flying !== undefined) {
+      const sent = await this.#send(flying);
+      if (!sent.ok) return sent;
     }
+    const pushed = await this.#pushAll();
+    if (!pushed.ok) return pushed;
+    // The answer told of another log: pages do not come by themselves now.
+    return this.#due ? await this.sync() : this.#summary();
+  }
+
+  #summary(): Result<SyncSummary> {
     return ok({
       pulled: this.#pulled,
       checkpointRows: this.#checkpointRows,
@@ -126,7 +136,7 @@ export class SyncRun {
         continue;
       }
       const applied = await database.transaction((tx) =>
-        applyPage(tx, page.value, { cursor, tables, receivedAt })
+        applyPage(tx, page.value, { cursor, tables, receivedAt, live: false })
       );
       if (!applied.ok) return applied;
       if (applied.value.status !== "applied") {
@@ -175,7 +185,7 @@ export class SyncRun {
 
   /** Pushes what is in the outbox now; how many deltas were sent. */
   async #pushAll(): Promise<Result<number>> {
-    const { database, transport, clientId, schemaVersion, clock } = this.#context;
+    const { database } = this.#context;
     // What is written meanwhile is for the next round: so a busy writer does not hold the sync here.
     const end = await database.transaction(endOfOutbox);
     if (!end.ok) return end;
@@ -185,33 +195,18 @@ export class SyncRun {
     for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
       if (this.#signal.aborted) return aborted();
       const limit = this.#limit;
-      const begun = await database.transaction((tx) => beginPush(tx, { limit, through }));
+      const begun = await database.transaction(async (tx): Promise<FlyingPush> => ({
+        deltas: await beginPush(tx, { limit, through }),
+        base: (await readState(tx)).seq,
+      }));
       if (!begun.ok) return begun;
-      const pushed = begun.value;
-      if (pushed.length === 0) return ok(sent);
-      sent += pushed.length;
-      const answer = await transport.push(
-        { clientId, deltas: pushed.map(({ delta }) => delta), schemaVersion },
-        { signal: this.#signal },
-      );
-      const receivedAt = clock.now();
-      if (!answer.ok) {
-        const refused = await this.#refusePush(pushed, answer.error, receivedAt);
-        if (!refused.ok) return refused;
-        continue;
-      }
-      const applied = await database.transaction((tx) =>
-        applyPushAnswer(tx, answer.value, { pushed, tables: this.#context.tables, receivedAt })
-      );
-      if (!applied.ok) return applied;
-      const { accepted, duplicates } = answer.value;
-      this.#limit = Math.min(PUSH_DELTAS, this.#limit * 2);
-      this.#pushed += accepted;
-      this.#duplicates += duplicates;
-      const { again, refusals } = applied.value;
-      if (again === pushed.length) fruitless++;
-      else fruitless = 0;
-      this.#report(applied.value, refusals);
+      const { length } = begun.value.deltas;
+      if (length === 0) return ok(sent);
+      sent += length;
+      const outcome = await this.#send(begun.value);
+      if (!outcome.ok) return outcome;
+      if (outcome.value === "again") fruitless++;
+      else if (outcome.value === "taken") fruitless = 0;
     }
     return err(
       new LakeSyncError(
@@ -219,6 +214,41 @@ export class SyncRun {
         "Cannot push: the gateway keeps refusing this device's time, check the clocks of both",
       ),
     );
+  }
+
+  /**
+   * Sends a push and applies its answer: whether that took any of it for good, none of it because of
+   * its stamps, or refused it as a whole.
+   */
+  async #send(push: FlyingPush): Promise<Result<"taken" | "again" | "refused">> {
+    const { deltas: pushed, base } = push;
+    const { database, transport, clientId, schemaVersion, clock, retentionMs } = this.#context;
+    if (this.#signal.aborted) return aborted();
+    const answer = await transport.push(
+      { clientId, deltas: pushed.map(({ delta }) => delta), schemaVersion },
+      { signal: this.#signal },
+    );
+    const receivedAt = clock.now();
+    if (!answer.ok) {
+      const refused = await this.#refusePush(pushed, answer.error, receivedAt);
+      return refused.ok ? ok("refused") : refused;
+    }
+    const applied = await database.transaction(async (tx) => {
+      const { tables } = this.#context;
+      const outcome = await applyPushAnswer(tx, answer.value, { pushed, base, tables, receivedAt });
+      await pruneOwn(tx, { before: receivedAt - retentionMs });
+      return outcome;
+    });
+    if (!applied.ok) return applied;
+    const { accepted, duplicates } = answer.value;
+    this.#limit = Math.min(PUSH_DELTAS, this.#limit * 2);
+    this.#pushed += accepted;
+    this.#duplicates += duplicates;
+    const { again, refusals, seq, due } = applied.value;
+    this.#seq = seq;
+    this.#due = due;
+    this.#report(applied.value, refusals);
+    return ok(again === pushed.length ? "again" : "taken");
   }
 
   /** Deals with a push that was answered as a whole: an error is returned where it must wait. */

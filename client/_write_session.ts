@@ -22,14 +22,10 @@ import {
 } from "@lakesync/core";
 import { readBase } from "./_base.ts";
 import { type LocalTable, shownParams } from "./_local_table.ts";
+import { type FlyingPush, isOutboxEmpty, readFlying } from "./_outbox.ts";
 import { addOwn, mergeOwn, ownOnTop, utf8Bytes } from "./_own.ts";
+import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS, PUSH_DELTAS } from "./_push_limits.ts";
 import { type ClientState, readState, writeState } from "./_state.ts";
-
-/** The most deltas that a push may carry, and so a transaction (PROTOCOL, section 4, *Limits*). */
-export const MAX_PUSH_DELTAS = 10_000;
-
-/** The bytes that a push may have, less what surrounds its deltas. */
-export const MAX_PUSH_BYTES: number = 8 * 1024 * 1024 - 4096;
 
 /** A row as an app gives it or gets it. */
 export type AppRow = { readonly [column: string]: unknown };
@@ -47,6 +43,16 @@ export interface WriteOutcome {
   readonly deltas: number;
   /** The tables that changed. */
   readonly tables: ReadonlySet<string>;
+  /** The deltas, where they are to be pushed as soon as they are committed. */
+  readonly flying: FlyingPush | undefined;
+}
+
+/** How a session is finished. */
+export interface FinishOptions {
+  /** Whether its deltas travel as one transaction. */
+  readonly grouped: boolean;
+  /** Asks whether a push could begin now. */
+  readonly canPush: () => boolean;
 }
 
 /**
@@ -148,8 +154,11 @@ export class WriteSession {
     }
   }
 
-  /** Puts what was changed into the outbox. With `grouped` it travels as one transaction. */
-  async finish(options: { grouped: boolean }): Promise<WriteOutcome> {
+  /**
+   * Puts what was changed into the outbox. Where it can be pushed at once it is marked as flying
+   * already: that takes the same commit, and a push else begins with one of its own.
+   */
+  async finish(options: FinishOptions): Promise<WriteOutcome> {
     const txId = options.grouped && this.#deltas.length > 1
       ? this.#context.random.uuid()
       : undefined;
@@ -175,12 +184,17 @@ export class WriteSession {
       );
     }
     const tables = new Set(this.#deltas.map(({ table }) => table));
-    if (own.length > 0) {
-      await addOwn(this.#tx, own, this.#state);
-      this.#state.hlc = this.#hlc.last;
-      await writeState(this.#tx, this.#state);
-    }
-    return { deltas: own.length, tables };
+    if (own.length === 0) return { deltas: 0, tables, flying: undefined };
+    const flying = options.canPush() && own.length <= PUSH_DELTAS && bytes <= MAX_PUSH_BYTES &&
+      await isOutboxEmpty(this.#tx);
+    await addOwn(this.#tx, own, { offsetMs: this.#state.offsetMs, flying });
+    this.#state.hlc = this.#hlc.last;
+    await writeState(this.#tx, this.#state);
+    return {
+      deltas: own.length,
+      tables,
+      flying: flying ? { deltas: await readFlying(this.#tx), base: this.#state.seq } : undefined,
+    };
   }
 
   #tableRows(table: LocalTable): Map<string, RowState> {

@@ -1,6 +1,7 @@
 import type { InsertOf, Result, SqlRow, SqlValue, Table } from "@lakesync/core";
 import type { LiveQuery } from "./live_query.ts";
-import type { ClientEvents, ClientStatus, DeadLetter, SyncSummary } from "./status.ts";
+import type { Rejected } from "./rejected.ts";
+import type { ClientEvents, ClientStatus, SyncSummary } from "./status.ts";
 import type { TableClients, TransactionTables } from "./tables.ts";
 
 /** What a transaction's body works with. Its methods throw, which rolls the transaction back. */
@@ -93,8 +94,8 @@ export interface Client<Tables extends readonly Table[] = readonly Table[]> {
   resume(): void;
   /** How many deltas the gateway has not acknowledged yet. */
   pending(): Promise<Result<number>>;
-  /** The deltas that were rejected for good, oldest first. */
-  rejected(): Promise<Result<DeadLetter[]>>;
+  /** The changes that were rejected for good: list, retry or drop them. */
+  readonly rejected: Rejected;
   /**
    * Listens to an event.
    *

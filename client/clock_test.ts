@@ -36,7 +36,7 @@ test("deltas of a clock that is ahead are stamped anew, in order, shifted, and a
     assertEquals(bench.gateway.accepted.map(wallOf), [now - 120_000, now - 60_000, now - 60_000]);
     assertEquals(bench.gateway.accepted.map(({ op }) => op), ["INSERT", "UPDATE", "INSERT"]);
     assertEquals(await rowsOf(client), [["1", "Milk", 1, null], ["2", "Bread", 0, null]]);
-    assertEquals(unwrapOrThrow(await client.rejected()), []);
+    assertEquals(unwrapOrThrow(await client.rejected.list()), []);
     // The mark has fallen back: what is written next is stamped with the gateway's time.
     unwrapOrThrow(await todos.update("1", { title: "Oat milk" }));
     unwrapOrThrow(await client.syncOnce());
@@ -192,7 +192,7 @@ test("a STALE delta that may have been accepted before becomes a dead letter", (
     bench.gateway.fault = () => undefined;
     await purgedGateway(bench);
     assertEquals(unwrapOrThrow(await client.syncOnce()).rejected, 1);
-    assertEquals(unwrapOrThrow(await client.rejected()).map(({ code }) => code), ["STALE"]);
+    assertEquals(unwrapOrThrow(await client.rejected.list()).map(({ code }) => code), ["STALE"]);
   }));
 
 test("a new stamp may be the old one of the same change further on", () =>

@@ -284,7 +284,7 @@ class World {
       const shown: unknown = unwrapOrThrow(await client.query("SELECT * FROM notes ORDER BY id"));
       assertEquals(shown, expected);
       assertEquals(unwrapOrThrow(await client.pending()), 0);
-      for (const { delta } of unwrapOrThrow(await client.rejected())) {
+      for (const { delta } of unwrapOrThrow(await client.rejected.list())) {
         for (const { value } of delta.columns) accounted.add(value);
       }
     }

@@ -16,22 +16,23 @@ import {
   type Table,
 } from "@lakesync/core";
 import type { Client } from "./client.ts";
-import { type GetToken, httpTransport } from "./http_transport.ts";
+import type { GetToken } from "./http_transport.ts";
 import { LocalClient } from "./_local_client.ts";
 import { localTable } from "./_local_table.ts";
 import { indexLocalTables, openSchema } from "./_open_schema.ts";
 import { openSqlite } from "./open_sqlite.ts";
+import { webSocketTransport } from "./web_socket_transport.ts";
 
 /** Options for the automatic sync. */
 export interface SyncOptions {
   /**
-   * Sync by itself: after each write, at an interval, and when the device comes back online.
+   * Sync by itself: after each write, when there is news, and when the device comes back online.
    *
    * @default {true}
    */
   auto?: boolean;
   /**
-   * The interval in ms.
+   * The interval in ms, where news do not come by themselves.
    *
    * @default {5_000}
    */
@@ -45,7 +46,7 @@ export interface ClientOptions<Tables extends readonly Table[]> {
   /** The database file, `":memory:"`, or a database that is open and that the caller closes. */
   database: string | SqlDatabase;
   /**
-   * Where the gateway listens.
+   * Where the gateway listens. The client takes the best way that answers: a WebSocket, else HTTP.
    *
    * @default {undefined} without it and without `transport` nothing is synced
    */
@@ -156,9 +157,12 @@ export async function createClient<const Tables extends readonly Table[]>(
   const scheduler = options.scheduler ?? systemScheduler;
   const random = options.random ?? systemRandom;
   const tables = indexLocalTables(options.tables.map(localTable));
-  const way = url === undefined ? transport : httpTransport({
+  const logger = options.logger ?? silentLogger;
+  const way = url === undefined ? transport : webSocketTransport({
     url,
     scheduler,
+    random,
+    logger,
     ...(options.gateway !== undefined && { gateway: options.gateway }),
     ...(getToken !== undefined && { getToken }),
   });
@@ -193,7 +197,7 @@ export async function createClient<const Tables extends readonly Table[]>(
     clock,
     random,
     scheduler,
-    logger: options.logger ?? silentLogger,
+    logger,
   });
   // Its tables have the names and columns of `Tables`, which the compiler cannot follow.
   return ok(client as unknown as Client<Tables>);

@@ -1,9 +1,9 @@
 import type { Scheduler, SyncTransport } from "@lakesync/core";
 import { GatewayHttp } from "./_gateway_http.ts";
 import { readPullAnswer, readPushAnswer } from "./_http_answer.ts";
+import type { GetToken } from "./_token.ts";
 
-/** Gives the token that requests carry: a JWT. Asked again when the gateway refuses the last one. */
-export type GetToken = () => string | Promise<string>;
+export type { GetToken };
 
 /** Options of {@linkcode httpTransport}. */
 export interface HttpTransportOptions {
@@ -42,8 +42,8 @@ export interface HttpTransportOptions {
 }
 
 /**
- * A way to a gateway over HTTP, in JSON (PROTOCOL, section 4). A request whose token is refused is
- * made once more with a new one. Errors have the gateway's code, `OFFLINE` where it was not reached
+ * A way to a gateway over HTTP, in JSON (PROTOCOL, section 4); news come by pulls that the gateway
+ * holds (`wait`). A request whose token is refused is made once more with a new one. Errors have the gateway's code, `OFFLINE` where it was not reached
  * and `TIMEOUT` where it did not answer in time; `details.retryAfterMs` is its `Retry-After`.
  *
  * @param options Where the gateway is.
@@ -63,8 +63,13 @@ export interface HttpTransportOptions {
  * ```
  */
 export function httpTransport(options: HttpTransportOptions): SyncTransport {
-  const http = new GatewayHttp(options);
+  return overHttp(new GatewayHttp(options));
+}
+
+/** The transport over a gateway's HTTP routes. */
+export function overHttp(http: GatewayHttp): SyncTransport {
   return {
+    live: true,
     async push(request, requestOptions = {}) {
       const body = JSON.stringify(request);
       const answer = await http.json("push", { body, ...requestOptions });

@@ -124,6 +124,32 @@ test("httpTransport() does not take an answer that is not a gateway's", async ()
   assertEquals(codeOf(await transport.checkpoint({ clientId: "a" })), "OFFLINE");
 });
 
+test("an answer that breaks off in its middle is OFFLINE, however the runtime tells of it", async () => {
+  const type = { "Content-Type": "application/json; charset=utf-8" };
+  const half = JSON.stringify(PAGE).slice(0, 20);
+  const { transport } = scripted(
+    // Where nobody says how long it is, the end of the connection is the end of the body.
+    () => new Response(half, { headers: type }),
+    () => new Response("", { headers: type }),
+    () =>
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            controller.enqueue(new TextEncoder().encode(half));
+            controller.error(new TypeError("connection reset"));
+          },
+        }),
+        { headers: type },
+      ),
+    () => new Response(half, { status: 503, headers: type }),
+  );
+  const codes: string[] = [];
+  for (let i = 0; i < 4; i++) {
+    codes.push(codeOf(await transport.pull({ clientId: "a", cursor: "" })));
+  }
+  assertEquals(codes, ["OFFLINE", "OFFLINE", "OFFLINE", "BACKPRESSURE"]);
+});
+
 test("httpTransport() asks for a new token once where the last one is refused", async () => {
   const seen: (string | null)[] = [];
   let tokens = 0;

@@ -66,7 +66,7 @@ test({
       );
       unwrapOrThrow(await client.syncOnce());
       assertEquals(unwrapOrThrow(await client.pending()), 0);
-      assertEquals(unwrapOrThrow(await client.rejected()), []);
+      assertEquals(unwrapOrThrow(await client.rejected.list()), []);
       const visible = gateway.visible("todos");
       for (const i of answered) {
         const row = visible.get(`${i}`);

@@ -1,6 +1,6 @@
 import { LakeSyncError, unwrapOrThrow } from "@lakesync/core";
 import { defineTable, string } from "@lakesync/core";
-import { test } from "@lakesync/testing";
+import { test, withTempDir } from "@lakesync/testing";
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Bench, foreignDelta, todos, withBench } from "./testdata/bench.ts";
 import { createClient } from "./mod.ts";
@@ -187,6 +187,23 @@ test("a live query that fails tells its handler, else the client's error event; 
       for await (const _ of client.live("SELECT nothing"));
     }, LakeSyncError);
   }));
+
+test("a live query that begins after a checkpoint has put another table in place follows that", () =>
+  withTempDir((directory) =>
+    withBench(async (bench) => {
+      // In a file there are two connections: the one that reads knows the schema of its last query.
+      const client = await bench.client({ database: `${directory}/app.db` });
+      unwrapOrThrow(await client.query(TITLES));
+      bench.gateway.append([foreignDelta({ rowId: "1", columns: { title: "Milk", done: false } })]);
+      unwrapOrThrow(await client.syncOnce());
+      const seen: string[] = [];
+      client.live<Title>(TITLES).subscribe((rows) => seen.push(titles(rows)));
+      await settle(bench);
+      unwrapOrThrow(await client.tables.todos.update("1", { title: "Bread" }));
+      await settle(bench);
+      assertEquals(seen, ["Milk", "Bread"]);
+    })
+  ));
 
 test("a listener that throws disturbs nobody", () =>
   withBench(async (bench) => {

@@ -1,4 +1,4 @@
-import type { Delta, ErrorCode, LakeSyncError } from "@lakesync/core";
+import type { Delta, ErrorCode, LakeSyncError, LogSeq } from "@lakesync/core";
 
 /** What a client is doing about sync. */
 export type SyncState =
@@ -40,16 +40,16 @@ export interface SyncSummary {
   /** How many deltas were rejected for good and became dead letters. */
   readonly rejected: number;
   /** The log position that the client is now at. */
-  readonly seq: number;
+  readonly seq: LogSeq;
 }
 
 /** A delta that was rejected for good: taken off its row, and kept. */
 export interface DeadLetter {
-  /** The delta. */
+  /** The delta; its `deltaId` names the letter in `client.rejected`. */
   readonly delta: Delta;
   /** Why it was rejected. */
   readonly code: ErrorCode;
-  /** Why, in words. */
+  /** Why, in words; for a `FORBIDDEN_WRITE` with the rule and the column. */
   readonly message: string;
   /** When, in ms since the Unix epoch by the device's clock. */
   readonly at: number;

@@ -213,7 +213,7 @@ test("a rejected delta is taken off, kept as a dead letter and reported", () =>
     const summary = unwrapOrThrow(await client.syncOnce());
     assertEquals([summary.pushed, summary.rejected], [1, 1]);
     assertEquals(await rowsOf(client), [["1", "Milk", 0, 7]]);
-    const letters = unwrapOrThrow(await client.rejected());
+    const letters = unwrapOrThrow(await client.rejected.list());
     assertEquals(letters.map(({ code, delta }) => [code, delta.columns]), [
       ["FORBIDDEN_WRITE", [{ column: "title", value: "Beer" }]],
     ]);
@@ -233,7 +233,7 @@ test("a rejected transaction is undone whole", () =>
     );
     assertEquals(unwrapOrThrow(await client.syncOnce()).rejected, 2);
     assertEquals(await rowsOf(client), []);
-    const letters = unwrapOrThrow(await client.rejected());
+    const letters = unwrapOrThrow(await client.rejected.list());
     assertEquals(letters.map(({ code }) => code), ["TX_REJECTED", "SCHEMA_ERROR"]);
   }));
 
@@ -254,7 +254,7 @@ test("a push that is too large or malformed as a whole is halved until its culpr
       const summary = unwrapOrThrow(await client.syncOnce());
       assertEquals([summary.pushed, summary.rejected], [19, 1]);
       assertEquals(bench.gateway.head, before + 19);
-      const letters = unwrapOrThrow(await client.rejected());
+      const letters = unwrapOrThrow(await client.rejected.list());
       assertEquals(letters.map((letter) => [letter.code, letter.delta.rowId]), [
         [code, `${code}13`],
       ]);

@@ -1,6 +1,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Hlc } from "./hlc.ts";
+import { quoted } from "./_quoted.ts";
 import { canonicalJson, compareCodePoints, type JsonValue } from "./json.ts";
 import type { TableSchema } from "./schema.ts";
 
@@ -61,15 +62,15 @@ export function deltaIdText(delta: DeltaContent): string {
     ? delta.columns
     : [...delta.columns].sort((a, b) => compareCodePoints(a.column, b.column));
   // Keys stand in canonical order; strings and numbers of JSON.stringify are canonical as they are.
-  let text = `{"clientId":${JSON.stringify(delta.clientId)},"columns":[`;
+  let text = `{"clientId":${quoted(delta.clientId)},"columns":[`;
   for (let i = 0; i < columns.length; i++) {
     const { column, value } = columns[i]!;
     if (i > 0) text += ",";
-    text += `{"column":${JSON.stringify(column)},"value":${canonicalJson(value)}}`;
+    text += `{"column":${quoted(column)},"value":${canonicalJson(value)}}`;
   }
-  return `${text}],"hlc":"${delta.hlc}","op":"${delta.op}","rowId":${
-    JSON.stringify(delta.rowId)
-  },"table":${JSON.stringify(delta.table)}}`;
+  return `${text}],"hlc":"${delta.hlc}","op":"${delta.op}","rowId":${quoted(delta.rowId)},"table":${
+    quoted(delta.table)
+  }}`;
 }
 
 /**

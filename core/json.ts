@@ -1,4 +1,5 @@
 import canonicalize from "canonicalize";
+import { quoted } from "./_quoted.ts";
 
 /** A JSON value. */
 export type JsonValue =
@@ -30,11 +31,13 @@ export function canonicalJson(value: JsonValue): string {
   // For everything but objects and arrays, ECMAScript's own text is the canonical one.
   switch (typeof value) {
     case "string":
-      if (value.isWellFormed()) return JSON.stringify(value);
+      if (value.isWellFormed()) return quoted(value);
       break;
     case "number":
       if (Number.isFinite(value)) return JSON.stringify(value);
       break;
+    case "boolean":
+      return value ? "true" : "false";
     default: {
       const text = canonicalText(value);
       if (text !== undefined) return text;

@@ -6,6 +6,7 @@ import type { Delta } from "./delta.ts";
 import type { LakeSyncError } from "./errors.ts";
 import type { Hlc } from "./hlc.ts";
 import type { JsonValue } from "./json.ts";
+import type { LogSeq } from "./log_seq.ts";
 import type { RowState, Stamp } from "./merge.ts";
 import type { Result } from "./result.ts";
 import type { ColumnType, TableSchema } from "./schema.ts";
@@ -67,6 +68,17 @@ export interface LogPosition {
 /** What a row was before or after a transaction. `lifeless` has registers but no life. */
 export type RowStatus = "none" | "lifeless" | "dead" | "alive";
 
+/** Values of a row's columns, in wire form; columns that the row does not have are left out. */
+export type RowFacts = readonly (readonly [column: string, value: JsonValue])[];
+
+/** What rules look at: a row's columns before its transaction's first entry on it and after its last. */
+export interface JudgedFacts {
+  /** Before; undefined where the row was not alive. */
+  readonly before: RowFacts | undefined;
+  /** After; undefined where it is not alive. */
+  readonly after: RowFacts | undefined;
+}
+
 /** What an entry did, found when it was appended. */
 export interface EntryEffect {
   /** The row's status before its transaction's first entry on it. */
@@ -79,8 +91,13 @@ export interface EntryEffect {
   readonly life: boolean;
   /** The columns that won and still count then; undefined where it carries some and all of them do. */
   readonly columns: readonly string[] | undefined;
-  /** The row just after its transaction, on the last entry that takes it from `lifeless` or `dead` to `alive`. */
+  /**
+   * The row just after its transaction, on its last entry there, where a caller may have to be given
+   * the whole of it: one that comes alive from `lifeless` or `dead`, or whose judged facts change.
+   */
   readonly state: RowState | undefined;
+  /** What rules look at in the row; undefined where no rule looked into its table. */
+  readonly judged: JudgedFacts | undefined;
 }
 
 /** An entry that is to be appended. Its place is given by the store. */
@@ -91,6 +108,8 @@ export interface NewEntry {
   readonly effect: EntryEffect;
   /** Whether it is the last of its transaction. */
   readonly txEnd: boolean;
+  /** What it is found by, beside its place: see {@linkcode ReadLogOptions.keys}. Each once; few. */
+  readonly keys: readonly string[];
 }
 
 /** An entry of the log. */
@@ -101,8 +120,8 @@ export interface LogEntry {
   readonly hash: string;
   /** When it was appended, by the store's clock, in ms; never lower than its predecessor's. */
   readonly at: number;
-  /** Whether it is the last of its transaction. */
-  readonly txEnd: boolean;
+  /** The seq of the last entry of its transaction. */
+  readonly txLast: number;
   /** The delta's maker. */
   readonly clientId: string;
   /** The delta's table. */
@@ -127,6 +146,8 @@ export interface AppendView {
   duplicate(delta: Delta): number | undefined;
   /** A row's state, or undefined where nothing of it was seen. Not to be changed: clone it. */
   row(table: string, rowId: string): RowState | undefined;
+  /** A value, as {@linkcode LogStore.getValue} would give it. */
+  value(key: string): string | undefined;
 }
 
 /** A row's state that is to be stored. */
@@ -165,6 +186,12 @@ export interface AppendRequest {
   readonly deltas: readonly Delta[];
   /** Every row that `plan` may ask `row` about. */
   readonly rows: readonly RowKey[];
+  /**
+   * Every key that `plan` may ask `value` about.
+   *
+   * @default {[]}
+   */
+  readonly values?: readonly string[];
   /** Decides what is written. Pure and synchronous: a store may call it again on a newer view. */
   plan(view: AppendView): AppendPlan;
 }
@@ -176,6 +203,7 @@ export interface AppendOutcome {
   /** The first seq that it was given; undefined where it appended nothing. */
   readonly first: number | undefined;
 }
+
 
 /** Options of {@linkcode LogStore.read}. */
 export interface ReadLogOptions {
@@ -193,6 +221,15 @@ export interface ReadLogOptions {
    * @default {Infinity}
    */
   readonly through?: number;
+  /**
+   * Only entries that were appended with one of these keys, each once, in order. Costs what it
+   * returns, not what it passes over.
+   * `t:<table>` stands for all of a table's entries: they are always appended with it, and a store
+   * may find them by its own means.
+   *
+   * @default {undefined} all entries
+   */
+  readonly keys?: readonly string[];
 }
 
 /** All rows at one position of the log. Must be closed. */
@@ -225,18 +262,32 @@ export interface TrimOptions {
 
 /**
  * A gateway's durable state: the log, the merged rows, what is needed to know duplicates, values
- * and leases. One store is one gateway.
+ * and leases. One store is one gateway. Where several processes open one store (each an *instance*),
+ * all that is said here holds for them together.
  *
  * - What `append` has answered is on stable storage, all of it or nothing of it.
  * - Seqs are 1, 2, 3 … without gaps, never reused; an entry is readable only when all lower ones are.
  * - Failures come back as `STORAGE_ERROR` (`CORRUPT` where the contents are damaged, `CLOSED` after
- *   `close`) and leave nothing half-written.
+ *   `close`, `PAYLOAD_TOO_LARGE` for an append and `BACKPRESSURE` for one snapshot more than the store
+ *   can hold) and leave nothing half-written.
  */
 export interface LogStore {
   /** A random id that the store was given when it was made. */
   readonly epoch: string;
   /** Where the log ends. */
   head(): Promise<Result<LogPosition>>;
+  /**
+   * The store's clock, in ms since the Unix epoch. Never lower than a time that it gave before, also
+   * over a restart; all instances go by it.
+   */
+  now(): Promise<Result<number>>;
+  /**
+   * Calls back soon after the log has grown or a value was set, by whichever instance; it may call
+   * more often than that, and never throws into the store.
+   *
+   * @returns Ends it.
+   */
+  subscribe(listener: () => void): () => void;
   /** Appends atomically and durably. Concurrent appends may share one commit; each has its own outcome. */
   append(request: AppendRequest): Promise<Result<AppendOutcome>>;
   /** The entries after a seq, in order. `CHECKPOINT_REQUIRED` where some of them are trimmed. */
@@ -565,7 +616,7 @@ export interface SqlDatabase {
 /** A checkpoint as it arrives. */
 export interface Checkpoint {
   /** The log position that it is of. */
-  readonly seq: number;
+  readonly seq: LogSeq;
   /** Where pulls go on. */
   readonly cursor: string;
   /**
@@ -583,13 +634,29 @@ export interface RequestOptions {
 
 /** Talks to a gateway. Errors carry the gateway's code, or `OFFLINE` where it was not reached. */
 export interface SyncTransport {
+  /**
+   * Whether a pull with `wait` is held until there is something to deliver, or its time is over. A
+   * client then keeps one under way beside its pushes, and so hears of news at once; without it the
+   * client asks at an interval.
+   *
+   * @default {undefined} it is not held
+   */
+  readonly live?: boolean;
   /** Sends deltas up. */
   push(request: PushRequest, options?: RequestOptions): Promise<Result<PushAnswer>>;
-  /** Asks for a page. */
+  /**
+   * Asks for a page. What comes follows on the cursor without a gap, whichever way it came: a
+   * transport may have had it pushed ahead of the request.
+   */
   pull(request: PullRequest, options?: RequestOptions): Promise<Result<PullAnswer>>;
   /** Asks for the whole state. */
   checkpoint(
     request: CheckpointRequest,
     options?: RequestOptions,
   ): Promise<Result<Checkpoint>>;
+  /**
+   * Ends connections that are kept open between requests, where there are any; the next request
+   * opens them again. A client calls it when it is paused or closed.
+   */
+  disconnect?(): void;
 }

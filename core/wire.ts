@@ -2,6 +2,7 @@ import type { Delta } from "./delta.ts";
 import type { ErrorCode, RejectionCode } from "./errors.ts";
 import type { Hlc } from "./hlc.ts";
 import type { JsonValue } from "./json.ts";
+import type { LogSeq } from "./log_seq.ts";
 import type { Register } from "./merge.ts";
 
 /** The body of a push. */
@@ -35,7 +36,7 @@ export interface PushAnswer {
   /** Those that were not appended. */
   readonly rejected: readonly Rejection[];
   /** The head of the log at that moment. */
-  readonly seq: number;
+  readonly seq: LogSeq;
   /** The gateway's clock. Never goes back. */
   readonly serverHlc: Hlc;
 }
@@ -110,7 +111,7 @@ export interface PullAnswer {
   /** Where to go on. */
   readonly cursor: string;
   /** The log position that this page brings the caller to. */
-  readonly seq: number;
+  readonly seq: LogSeq;
   /** Whether there is more already. */
   readonly hasMore: boolean;
   /** The gateway's clock. Never goes back. */
@@ -132,7 +133,7 @@ export interface CheckpointHeader {
   /** What the checkpoint is. */
   readonly checkpoint: {
     /** The log position that it is of. */
-    readonly seq: number;
+    readonly seq: LogSeq;
     /** Where pulls go on. */
     readonly cursor: string;
     /** The tables that it covers. */

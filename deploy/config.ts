@@ -2,18 +2,42 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
   err,
+  indexTables,
   LakeSyncError,
   ok,
+  parseRules,
   parseTableSchemas,
   type Result,
+  type Rules,
   type Table,
   type TableSchema,
 } from "@lakesync/core";
+
+import type { GatewayLimits, HandlerLimits } from "@lakesync/gateway";
+import { parseLimits, parseRates, type Rates } from "./config_limits.ts";
 
 /** What `lakesync.config.ts` declares. */
 export interface LakeConfig {
   /** The tables of every gateway. They only grow: see PROTOCOL, section 1. */
   tables: readonly Table[];
+  /**
+   * Who may see and change what: see PROTOCOL, section 5.
+   *
+   * @default {undefined} as it was put before; else everybody everything
+   */
+  rules?: Rules;
+  /**
+   * How much every gateway takes and gives at once, and how much all of them have in hand.
+   *
+   * @default {{}} PROTOCOL's limits
+   */
+  limits?: Partial<GatewayLimits & HandlerLimits>;
+  /**
+   * How often clients may ask: `{ perClient: { perSecond: 50, burst: 200 } }`, say.
+   *
+   * @default {undefined} as often as they like
+   */
+  rates?: Rates;
   /**
    * How often the log is flushed to the lake, in seconds.
    *
@@ -46,6 +70,12 @@ export function defineLake(config: LakeConfig): LakeConfig {
 export interface LoadedConfig {
   /** The tables' wire schemas. */
   readonly tables: readonly TableSchema[];
+  /** The rules, where there are any. */
+  readonly rules: Rules | undefined;
+  /** The limits that differ from the defaults. */
+  readonly limits: Partial<GatewayLimits & HandlerLimits>;
+  /** The rates, where there are any. */
+  readonly rates: Rates | undefined;
   /** Seconds between flushes. */
   readonly flushEvery: number | undefined;
 }
@@ -77,7 +107,9 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   if (typeof config !== "object" || config === null) {
     return invalid(`${path}: it has no default export, write "export default defineLake({ … })"`);
   }
-  const { tables: given, flushEvery, ...unknown } = config as { [key: string]: unknown };
+  const { tables: given, rules: givenRules, limits, rates, flushEvery, ...unknown } = config as {
+    [key: string]: unknown;
+  };
   const [stranger] = Object.keys(unknown);
   if (stranger !== undefined) return invalid(`${path}: "${stranger}" is not known, take it out`);
   if (!Array.isArray(given)) return invalid(`${path}: tables is not a list of tables`);
@@ -88,10 +120,24 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   }
   const tables = parseTableSchemas(schemas, "tables");
   if (!tables.ok) return invalid(`${path}: ${tables.error.message}`);
+  const rules = givenRules === undefined
+    ? ok(undefined)
+    : parseRules(givenRules, { tables: indexTables(tables.value) });
+  if (!rules.ok) return invalid(`${path}: rules: ${rules.error.message}`);
+  const checkedLimits = parseLimits(limits);
+  if (!checkedLimits.ok) return invalid(`${path}: ${checkedLimits.error.message}`);
+  const checkedRates = parseRates(rates);
+  if (!checkedRates.ok) return invalid(`${path}: ${checkedRates.error.message}`);
   if (flushEvery !== undefined && !(typeof flushEvery === "number" && flushEvery > 0)) {
     return invalid(`${path}: flushEvery is not a number of seconds above 0`);
   }
-  return ok({ tables: tables.value, flushEvery });
+  return ok({
+    tables: tables.value,
+    rules: rules.value,
+    limits: checkedLimits.value,
+    rates: checkedRates.value,
+    flushEvery,
+  });
 }
 
 function invalid(message: string, cause?: unknown): Result<never> {

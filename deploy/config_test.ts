@@ -18,8 +18,43 @@ test("loadConfig() reads tables and flushEvery", () =>
     await writeFile(path, `export default { tables: [${TODOS}], flushEvery: 0.5 };`);
     assertEquals(await loadConfig(path), {
       ok: true,
-      value: { tables: [{ table: "todos", version: 1, columns: [] }], flushEvery: 0.5 },
+      value: {
+        tables: [{ table: "todos", version: 1, columns: [] }],
+        rules: undefined,
+        limits: {},
+        rates: undefined,
+        flushEvery: 0.5,
+      },
     });
+  }));
+
+const OWN = `{ version: 1, buckets: [{ name: "own", tables: ["todos"], filters: [
+  { column: "id", op: "eq", value: "jwt:sub" }] }] }`;
+
+test("loadConfig() reads rules about its tables", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "lakesync.config.ts");
+    await writeFile(path, `export default { tables: [${TODOS}], rules: ${OWN} };`);
+    const loaded = await loadConfig(path);
+    assert(loaded.ok);
+    assertEquals(loaded.value.rules?.buckets[0]?.filters, [
+      { column: "id", op: "eq", value: "jwt:sub" },
+    ]);
+  }));
+
+test("loadConfig() reads limits and rates", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "lakesync.config.ts");
+    const limits = { retentionMs: 1000, bodiesBytes: 5, maxLagEntries: Infinity };
+    const rates = { perClient: { perSecond: 0.5, burst: 3 } };
+    await writeFile(
+      path,
+      `export default { tables: [], limits: { retentionMs: 1000, bodiesBytes: 5,
+        maxLagEntries: Infinity }, rates: ${JSON.stringify(rates)} };`,
+    );
+    const loaded = await loadConfig(path);
+    assert(loaded.ok);
+    assertEquals([loaded.value.limits, loaded.value.rates], [limits, rates]);
   }));
 
 const FAULTS: readonly [source: string, reason: string][] = [
@@ -31,7 +66,22 @@ const FAULTS: readonly [source: string, reason: string][] = [
     "export default { tables: [], flushEvery: 0 };",
     "flushEvery is not a number of seconds above 0",
   ],
+  [
+    `export default { tables: [], rules: ${OWN.replaceAll("\n", "")} };`,
+    "rules: buckets[0].tables[0] is not the name of a table",
+  ],
   ["export default { tables: [], sources: [] };", '"sources" is not known'],
+  ["export default { tables: [], limits: 5 };", "limits is no object of numbers"],
+  ["export default { tables: [], limits: { bodyByte: 5 } };", 'limits: "bodyByte" is not known'],
+  [
+    "export default { tables: [], limits: { bodyBytes: 0 } };",
+    "limits.bodyBytes is not a number above 0",
+  ],
+  ["export default { tables: [], rates: { each: {} } };", 'rates: "each" is not known'],
+  [
+    "export default { tables: [], rates: { perClient: { perSecond: 0 } } };",
+    "rates.perClient is not { perSecond, burst }",
+  ],
   ["export default {", "Cannot load"],
   ['throw new Error("boom");', "boom"],
 ];

@@ -1,8 +1,11 @@
-import { LakeSyncError, toLakeSyncError } from "@lakesync/core";
-import { err, ok, type Result } from "@lakesync/core";
+import { err, LakeSyncError, ok, type Result, toLakeSyncError } from "@lakesync/core";
+import type { WsUpgrade } from "@lakesync/gateway";
 
 /** What {@linkcode listen} serves. */
 export type Fetch = (request: Request) => Promise<Response>;
+
+/** Judges a request that asks for a WebSocket. */
+export type Upgrade = (request: Request) => Promise<WsUpgrade | Response>;
 
 /** Options of {@linkcode listen}. */
 export interface ListenOptions {
@@ -18,6 +21,33 @@ export interface ListenOptions {
    * @default {0}
    */
   port?: number;
+  /**
+   * What requests for a WebSocket go to.
+   *
+   * @default {fetch} they are answered like any other
+   */
+  upgrade?: Upgrade;
+}
+
+/** What a runtime's server hands requests to. */
+export interface Served {
+  /** All requests but those for a WebSocket. */
+  readonly fetch: Fetch;
+  /** Those. */
+  readonly upgrade: Upgrade;
+}
+
+/** So many seconds of silence, and a WebSocket is asked whether it is still there; as many more end it. */
+export const SOCKET_IDLE_SECONDS = 30;
+
+/**
+ * Whether a request asks for a WebSocket.
+ *
+ * @param request The request.
+ * @returns Whether its `Upgrade` says so.
+ */
+export function asksForWebSocket(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 /** A server that listens. */
@@ -47,14 +77,14 @@ export interface Listener {
  * ```
  */
 export async function listen(fetch: Fetch, options: ListenOptions = {}): Promise<Result<Listener>> {
-  const { host = "127.0.0.1", port = 0 } = options;
+  const { host = "127.0.0.1", port = 0, upgrade = fetch } = options;
   const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : undefined;
   if (runtime === undefined) throw new TypeError("Cannot listen: this is neither Deno nor Bun");
   const { listenOn } = runtime === "deno"
     ? await import("./listen_deno.ts")
     : await import("./listen_bun.ts");
   try {
-    const { port: bound, stop } = listenOn(fetch, { host, port });
+    const { port: bound, stop } = listenOn({ fetch, upgrade }, { host, port });
     const name = host.includes(":") ? `[${host}]` : host;
     return ok({ url: `http://${name}:${bound}`, stop });
   } catch (thrown) {

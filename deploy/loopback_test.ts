@@ -1,6 +1,6 @@
 import { assert, assertFalse } from "@std/assert";
 import { test } from "@lakesync/testing";
-import { isLoopback, isLoopbackOrigin } from "./loopback.ts";
+import { isLocalHost, isLoopback, isLoopbackOrigin } from "./loopback.ts";
 
 test("isLoopback() takes this machine's names and addresses and nothing else", () => {
   for (const host of ["localhost", "127.0.0.1", "127.1.2.3", "::1"]) assert(isLoopback(host), host);
@@ -17,5 +17,28 @@ test("isLoopbackOrigin() takes pages of this machine, whatever their port", () =
   }
   for (const origin of ["https://example.org", "http://127.0.0.1.example.org", "null", ""]) {
     assertFalse(isLoopbackOrigin(origin), origin);
+  }
+});
+
+test("a name that a stranger can have resolve to this machine is not local", () => {
+  for (
+    const host of ["localhost", "LOCALHOST:80", "127.0.0.1:8787", "[::1]:1", "box", "a.localhost"]
+  ) {
+    assert(isLocalHost(host), host);
+  }
+  for (
+    const host of [
+      "evil.example",
+      "127.0.0.1.evil.example:80",
+      "a.b",
+      "",
+      "x:y",
+      "[::1",
+      "localhost:80:80",
+      "localhost@x",
+      "localhost:x",
+    ]
+  ) {
+    assertFalse(isLocalHost(host), host);
   }
 });

@@ -4,12 +4,13 @@
  * @module
  */
 export { defineLake, type LakeConfig, loadConfig, type LoadedConfig } from "./config.ts";
-export { type Fetch, listen, type Listener, type ListenOptions } from "./listen.ts";
+export { type DenoDeployConfig, type DenoDeployServer, serveDenoDeploy } from "./deno_deploy.ts";
+export type { KvGatewaysConfig } from "./kv_gateways.ts";
+export type { Rates } from "./config_limits.ts";
+export { type Fetch, listen, type Listener, type ListenOptions, type Upgrade } from "./listen.ts";
 export { jsonLogger, type JsonLoggerOptions } from "./logger.ts";
-export {
-  type GatewayPaths,
-  gatewayPaths,
-  type RunningServer,
-  type ServerOptions,
-  startServer,
-} from "./server.ts";
+export { type GatewayPaths, gatewayPaths } from "./gateway_paths.ts";
+export type { GatewaysOptions } from "./gateways.ts";
+export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
+export type { ShardConfig } from "./shards.ts";
+export type { StoreChoice, StoreKind } from "./stores.ts";

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { type LakeSyncError, systemClock } from "@lakesync/core";
-import { loadConfig } from "./config.ts";
+import { loadConfig, type LoadedConfig } from "./config.ts";
 import { jsonLogger } from "./logger.ts";
 import { parseServeArgs, SERVE_USAGE } from "./serve_args.ts";
 import { startServer } from "./server.ts";
@@ -19,13 +19,17 @@ async function main(): Promise<void> {
     process.stderr.write(`${SERVE_USAGE}\n`);
     return;
   }
-  const { config: path, ...options } = args.value;
+  const { config: path, auth, ...options } = args.value;
   const config = path === undefined ? undefined : await loadConfig(path);
   if (config !== undefined && !config.ok) return fail(config.error, 2);
-  const { tables, flushEvery } = config?.value ?? {};
+  const { tables, rules, limits, rates, flushEvery }: Partial<LoadedConfig> = config?.value ?? {};
   const server = await startServer({
     ...options,
     ...(tables !== undefined && { tables }),
+    ...(rules !== undefined && { rules }),
+    ...(auth !== undefined && { auth }),
+    ...(limits !== undefined && { limits }),
+    ...(rates !== undefined && { rates }),
     ...(flushEvery !== undefined && { flushEvery }),
     logger,
   });
@@ -38,10 +42,17 @@ async function main(): Promise<void> {
       stop().then(() => process.exit(0), (thrown) => fail(thrown as LakeSyncError, 1));
     });
   }
-  logger.log("warn", "unauthenticated", {
-    message:
-      "Without LAKESYNC_JWT_SECRET or LAKESYNC_JWKS_URL everyone on this machine is an admin",
-  });
+  if (auth === undefined) {
+    logger.log("warn", "unauthenticated", {
+      message:
+        "Without LAKESYNC_JWT_SECRET or LAKESYNC_JWKS_URL everyone on this machine is an admin",
+    });
+  }
+  if (auth?.secrets?.some((secret) => secret.length < 32) === true) {
+    logger.log("warn", "short-secret", {
+      message: "A secret of LAKESYNC_JWT_SECRET has less than 32 characters: it may be guessed",
+    });
+  }
   process.stdout.write(
     `${JSON.stringify({ event: "listening", url, gateways: options.gateways })}\n`,
   );

@@ -1,14 +1,25 @@
 import { parseArgs } from "node:util";
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
 import { isLoopback } from "./loopback.ts";
+import { parseStore } from "./store_args.ts";
+import type { StoreChoice } from "./stores.ts";
 
 /** What `serve` was asked for. */
 export interface ServeArgs {
   readonly port: number;
   readonly host: string;
   readonly data: string;
+  readonly store: StoreChoice;
   readonly gateways: readonly string[];
   readonly config: string | undefined;
+  /** How requests are authenticated; undefined for not at all. */
+  readonly auth: ServeAuth | undefined;
+}
+
+/** What the environment says of tokens. */
+export interface ServeAuth {
+  readonly secrets?: readonly string[];
+  readonly jwksUrl?: string;
 }
 
 /** How `serve` is called. */
@@ -17,9 +28,14 @@ export const SERVE_USAGE = `serve [flags]    starts a gateway
   --port N          the port, 0 for any free one          (8787)
   --host H          the address to listen on              (127.0.0.1)
   --data DIR        where the logs and the lake are kept  (./lakesync-data)
+  --store S         sqlite, memory, kv or postgres        (sqlite)
+  --store-url URL   where a postgres or kv store is; better LAKESYNC_STORE_URL: passwords show here
   --gateway ID      a gateway to serve; may be repeated   (default)
   --config FILE     a lakesync.config.ts
-  --help            this text`;
+  --help            this text
+
+LAKESYNC_JWT_SECRET (comma-separated, the first signs) or LAKESYNC_JWKS_URL authenticate requests.
+With neither, loopback only: everyone is an admin.`;
 
 /**
  * Reads the flags and the environment of `serve`.
@@ -36,6 +52,8 @@ export function parseServeArgs(
     port?: string;
     host?: string;
     data?: string;
+    store?: string;
+    "store-url"?: string;
     gateway?: string[];
     config?: string;
     help?: boolean;
@@ -47,6 +65,8 @@ export function parseServeArgs(
         port: { type: "string" },
         host: { type: "string" },
         data: { type: "string" },
+        store: { type: "string" },
+        "store-url": { type: "string" },
         gateway: { type: "string", multiple: true },
         config: { type: "string" },
         help: { type: "boolean" },
@@ -63,6 +83,11 @@ export function parseServeArgs(
   }
   // Its logs would land in the working directory.
   if (data === "") return invalid("--data is empty: name a directory");
+  const store = parseStore(values.store ?? "sqlite", {
+    flag: values["store-url"],
+    variable: env["LAKESYNC_STORE_URL"],
+  });
+  if (!store.ok) return store;
   for (const id of gateway) {
     if (!/^[A-Za-z0-9._~-]{1,64}$/.test(id) || /^\.+$/.test(id)) {
       return invalid(
@@ -71,20 +96,38 @@ export function parseServeArgs(
     }
   }
   if (new Set(gateway).size < gateway.length) return invalid("--gateway names one id twice");
-  for (const name of ["LAKESYNC_JWT_SECRET", "LAKESYNC_JWKS_URL"]) {
-    // To go on without it would open a gateway that its operator believes to be closed.
-    if ((env[name] ?? "") !== "") {
-      return invalid(
-        `${name} is set, but this version cannot authenticate yet: unset it to serve loopback only`,
-      );
-    }
-  }
-  if (!isLoopback(host)) {
+  const auth = authOf(env);
+  if (!auth.ok) return auth;
+  if (auth.value === undefined && !isLoopback(host)) {
     return invalid(
-      `--host ${host} is refused: without authentication a gateway serves loopback only`,
+      `--host ${host} is refused: without authentication a gateway serves loopback only, set LAKESYNC_JWT_SECRET or LAKESYNC_JWKS_URL`,
     );
   }
-  return ok({ port: Number(port), host, data, gateways: gateway, config: values.config });
+  return ok({
+    port: Number(port),
+    host,
+    data,
+    store: store.value,
+    gateways: gateway,
+    config: values.config,
+    auth: auth.value,
+  });
+}
+
+function authOf(
+  env: { readonly [name: string]: string | undefined },
+): Result<ServeAuth | undefined> {
+  const { LAKESYNC_JWT_SECRET: list = "", LAKESYNC_JWKS_URL: jwksUrl = "" } = env;
+  const secrets = list.split(",").map((secret) => secret.trim()).filter((secret) => secret !== "");
+  // To go on without it would open a gateway that its operator believes to be closed.
+  if (list !== "" && secrets.length === 0) {
+    return invalid("LAKESYNC_JWT_SECRET is set but has no secret in it: unset it or give one");
+  }
+  if (jwksUrl !== "" && !/^https?:$/.test(URL.parse(jwksUrl)?.protocol ?? "")) {
+    return invalid("LAKESYNC_JWKS_URL is not an http or https URL: correct it or unset it");
+  }
+  if (secrets.length === 0 && jwksUrl === "") return ok(undefined);
+  return ok({ ...(secrets.length > 0 && { secrets }), ...(jwksUrl !== "" && { jwksUrl }) });
 }
 
 function invalid(message: string): Result<never> {

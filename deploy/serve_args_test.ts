@@ -10,8 +10,10 @@ test("parseServeArgs() has the defaults of the usage text", () => {
       port: 8787,
       host: "127.0.0.1",
       data: "lakesync-data",
+      store: { kind: "sqlite" },
       gateways: ["default"],
       config: undefined,
+      auth: undefined,
     },
   });
 });
@@ -23,6 +25,10 @@ test("parseServeArgs() reads every flag", () => {
     "--host",
     "::1",
     "--data=d",
+    "--store",
+    "postgres",
+    "--store-url",
+    "postgres://db/x",
     "--gateway",
     "a",
     "--gateway",
@@ -36,13 +42,38 @@ test("parseServeArgs() reads every flag", () => {
     port: 0,
     host: "::1",
     data: "d",
+    store: { kind: "postgres", url: "postgres://db/x" },
     gateways: ["a", "b"],
     config: "c.ts",
+    auth: undefined,
   });
+});
+
+test("parseServeArgs() takes the store's URL from the environment, the flag before it", () => {
+  const env = { LAKESYNC_STORE_URL: "postgres://db/env" };
+  const store = (args: readonly string[]) => {
+    const parsed = parseServeArgs(["--store", "postgres", ...args], env);
+    assert(parsed.ok && parsed.value !== "help");
+    return parsed.value.store.url;
+  };
+  assertEquals(store([]), "postgres://db/env");
+  assertEquals(store(["--store-url", "postgres://db/flag"]), "postgres://db/flag");
+  assert(parseServeArgs([], { LAKESYNC_STORE_URL: "" }).ok, "an empty one is none");
 });
 
 test("parseServeArgs() asks for help", () => {
   assertEquals(parseServeArgs(["--help"], {}), { ok: true, value: "help" });
+});
+
+test("parseServeArgs() reads secrets and the key set, and then takes any host", () => {
+  const env = { LAKESYNC_JWT_SECRET: "new, old,", LAKESYNC_JWKS_URL: "https://id.example/jwks" };
+  const parsed = parseServeArgs(["--host", "0.0.0.0"], env);
+  assert(parsed.ok && parsed.value !== "help");
+  const { host, auth } = parsed.value;
+  assertEquals([host, auth], ["0.0.0.0", {
+    secrets: ["new", "old"],
+    jwksUrl: "https://id.example/jwks",
+  }]);
 });
 
 const REFUSED: readonly [args: string[], env: Record<string, string>, reason: string][] = [
@@ -52,14 +83,23 @@ const REFUSED: readonly [args: string[], env: Record<string, string>, reason: st
   [["--colour"], {}, "--colour"],
   [["--colours"], {}, "see --help"],
   [["--data", ""], {}, "--data is empty"],
+  [["--store", "redis"], {}, "--store redis is not known: take sqlite, memory, kv, postgres"],
+  [["--store", "postgres"], {}, "set LAKESYNC_STORE_URL to postgres://"],
+  [["--store-url", "postgres://db/x"], {}, "--store-url is set, but the sqlite store takes no URL"],
+  [
+    [],
+    { LAKESYNC_STORE_URL: "postgres://db/x" },
+    "LAKESYNC_STORE_URL is set, but the sqlite store",
+  ],
   [["stray"], {}, "stray"],
   [["--gateway", "a/b"], {}, "--gateway a/b is no id"],
   [["--gateway", ".."], {}, "--gateway .. is no id"],
   [["--gateway", "a", "--gateway", "a"], {}, "names one id twice"],
   [["--host", "0.0.0.0"], {}, "without authentication a gateway serves loopback only"],
   [["--host", "example.org"], {}, "loopback only"],
-  [[], { LAKESYNC_JWT_SECRET: "s" }, "LAKESYNC_JWT_SECRET is set"],
-  [[], { LAKESYNC_JWKS_URL: "u" }, "LAKESYNC_JWKS_URL is set"],
+  [[], { LAKESYNC_JWT_SECRET: " , " }, "LAKESYNC_JWT_SECRET is set but has no secret in it"],
+  [[], { LAKESYNC_JWKS_URL: "u" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
+  [[], { LAKESYNC_JWKS_URL: "file:///keys" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
 ];
 for (const [args, env, reason] of REFUSED) {
   test(`parseServeArgs() refuses ${JSON.stringify([...args, ...Object.keys(env)])}`, () => {

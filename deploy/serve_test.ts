@@ -1,10 +1,13 @@
+import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileObjectStore } from "@lakesync/adapter-file";
 import { icebergLake } from "@lakesync/adapter-iceberg";
 import { unwrapOrThrow } from "@lakesync/core";
 import { insertTodo, type ScriptProcess, spawnScript, test, withTempDir } from "@lakesync/testing";
-import { gatewayPaths } from "./server.ts";
+import { signToken } from "@lakesync/gateway";
+import { gatewayPaths } from "./gateway_paths.ts";
 
 const SERVE = new URL("./serve.ts", import.meta.url);
 const schema = {
@@ -81,7 +84,7 @@ test("serve ends held pulls at once on SIGTERM and still answers a request that 
     });
     const body = JSON.stringify({ clientId: "alice", deltas: [] });
     socket.write(
-      `POST /v1/sync/default/push HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${
+      `POST /v1/sync/default/push HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${
         body.slice(0, 10)
       }`,
     );
@@ -93,6 +96,43 @@ test("serve ends held pulls at once on SIGTERM and still answers a request that 
     socket.write(body.slice(10));
     assertStringIncludes(await answer, '"accepted":0');
     assertEquals(await exited, { code: 0, signal: null });
+  }));
+
+test("serve goes by the secrets and the rules that it is given, and then takes any host", () =>
+  withTempDir(async (data) => {
+    const config = join(data, "lakesync.config.ts");
+    await writeFile(
+      config,
+      `export default {
+        tables: [{ schema: ${JSON.stringify(schema.tables[0])} }],
+        rules: { version: 1, buckets: [{ name: "own", tables: ["todos"],
+          filters: [{ column: "title", op: "eq", value: "jwt:sub" }] }] },
+      };`,
+    );
+    const secrets = [
+      "the-new-secret-of-more-than-32-bytes",
+      "the-old-secret-of-more-than-32-bytes",
+    ];
+    const server = spawnScript(SERVE, {
+      args: ["--port", "0", "--data", data, "--config", config, "--host", "0.0.0.0"],
+      env: { LAKESYNC_JWT_SECRET: secrets.join(",") },
+    });
+    const line = await server.nextJson() as { url: string } | undefined;
+    assert(line !== undefined, server.stderr);
+    const url = line.url.replace("0.0.0.0", "127.0.0.1");
+    const path = `${url}/v1/sync/default/pull?clientId=x`;
+    assertEquals((await json(path)).status, 401);
+    for (const secret of secrets) {
+      const token = await signToken({ sub: "x", gw: "default" }, { secret });
+      const headers = { authorization: `Bearer ${token}` };
+      assertEquals((await json(path, { headers })).status, 200);
+      assertEquals((await json(`${url}/v1/admin/default/rules`, { headers })).status, 403);
+      const body = JSON.stringify({ clientId: "x", deltas: [insertTodo("a", 1, "x")] });
+      const pushed = await json(`${url}/v1/sync/default/push`, { method: "POST", body, headers });
+      assertStringIncludes(JSON.stringify(pushed.body), "FORBIDDEN_WRITE");
+    }
+    assert(!server.stderr.includes("unauthenticated"), server.stderr);
+    await server.kill("SIGTERM");
   }));
 
 test("serve answers pages of this machine and refuses those of any other origin", () =>

@@ -5,7 +5,8 @@ import { assertEquals } from "@std/assert";
 import { unwrapOrThrow } from "@lakesync/core";
 import { openSqliteLogStore } from "@lakesync/gateway";
 import { ManualClock, test, withTempDir } from "@lakesync/testing";
-import { gatewayPaths, startServer } from "./server.ts";
+import { gatewayPaths } from "./gateway_paths.ts";
+import { startServer } from "./server.ts";
 
 test("stop() waits five seconds for a body that does not come, then flushes and closes", () =>
   withTempDir(async (data) => {
@@ -15,7 +16,7 @@ test("stop() waits five seconds for a body that does not come, then flushes and 
     const socket = connect(Number(port), hostname);
     socket.on("error", () => {}); // it may be reset in the end
     socket.write(
-      "POST /v1/sync/default/push HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+      "POST /v1/sync/default/push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
     );
     // The gateway has the request once it has answered one that came later.
     for (let i = 0; i < 2; i++) await (await fetch(`${server.url}/health`)).text();

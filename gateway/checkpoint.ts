@@ -4,6 +4,7 @@ import {
   encodeRow,
   isVisible,
   type LogSnapshot,
+  type RowWrite,
 } from "@lakesync/core";
 
 /** What a checkpoint is made of. */
@@ -12,6 +13,12 @@ export interface CheckpointOptions {
   readonly cursor: string;
   /** The tables that it covers: those that the caller asked for, or all. */
   readonly tables: readonly string[];
+  /**
+   * Whether the rules let a row through that is alive.
+   *
+   * @default {undefined} all of them
+   */
+  readonly sees?: ((row: RowWrite) => boolean) | undefined;
   /** Ends the stream early; then it has no `end` line. */
   readonly signal: AbortSignal;
 }
@@ -43,7 +50,7 @@ async function* generateLines(
   snapshot: LogSnapshot,
   options: CheckpointOptions,
 ): AsyncGenerator<string> {
-  const { cursor, tables, signal } = options;
+  const { cursor, tables, sees, signal } = options;
   try {
     const header: CheckpointHeader = {
       checkpoint: { seq: snapshot.position.seq, cursor, tables },
@@ -54,7 +61,7 @@ async function* generateLines(
       if (signal.aborted) throw signal.reason;
       let lines = "";
       for (const row of chunk) {
-        if (!isVisible(row.state)) continue;
+        if (!isVisible(row.state) || sees?.(row) === false) continue;
         lines += `${JSON.stringify(encodeRow(row))}\n`;
         count++;
       }

@@ -18,7 +18,7 @@ export interface Cursor {
 }
 
 /** Why a cursor cannot be served. Clients go by it: see docs/protocol.md. */
-export type CursorFault = "foreign" | "epoch" | "ahead" | "trimmed" | "hash" | "digest";
+export type CursorFault = "foreign" | "epoch" | "ahead" | "trimmed" | "hash" | "digest" | "moved";
 
 const FORM = /^1\.([0-9a-f-]{36})\.(0|[1-9][0-9]{0,15})\.([0-9a-z]{1,11})\.([0-9a-f]{16})$/;
 
@@ -49,21 +49,21 @@ export async function resolveCursor(
     // The beginning is served only while the log still has it.
     const start = await store.hashAt(0);
     if (!start.ok) return start;
-    return start.value === undefined ? fault("trimmed") : ok({ seq: 0, hash: start.value });
+    return start.value === undefined ? cursorFault("trimmed") : ok({ seq: 0, hash: start.value });
   }
   const parts = FORM.exec(text);
-  if (parts === null) return fault("foreign");
+  if (parts === null) return cursorFault("foreign");
   const [, epoch, seqText, hash, theirDigest] = parts;
-  if (epoch !== store.epoch) return fault("epoch");
+  if (epoch !== store.epoch) return cursorFault("epoch");
   const seq = Number(seqText);
   const head = await store.head();
   if (!head.ok) return head;
-  if (seq > head.value.seq) return fault("ahead");
+  if (seq > head.value.seq) return cursorFault("ahead");
   const stored = await store.hashAt(seq);
   if (!stored.ok) return stored;
-  if (stored.value === undefined) return fault("trimmed");
-  if (stored.value !== hash) return fault("hash");
-  if (theirDigest !== digest) return fault("digest");
+  if (stored.value === undefined) return cursorFault("trimmed");
+  if (stored.value !== hash) return cursorFault("hash");
+  if (theirDigest !== digest) return cursorFault("digest");
   return ok({ seq, hash: stored.value });
 }
 
@@ -73,10 +73,17 @@ const REASONS: Readonly<Record<CursorFault, string>> = {
   ahead: "the gateway's store is behind it",
   trimmed: "the log no longer reaches back to it",
   hash: "the gateway's store has another history",
+  moved: "a change of membership brings or takes away too many rows for a page",
   digest: "what the caller may see or asks for has changed",
 };
 
-function fault(reason: CursorFault): Result<never> {
+/**
+ * The refusal of a cursor.
+ *
+ * @param reason Why it cannot be served.
+ * @returns `CHECKPOINT_REQUIRED` with `details.reason`.
+ */
+export function cursorFault(reason: CursorFault): Result<never> {
   return err(
     new LakeSyncError(
       "CHECKPOINT_REQUIRED",

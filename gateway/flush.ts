@@ -8,6 +8,7 @@ import {
   type FlushTable,
   LakeSyncError,
   type Logger,
+  type LogSnapshot,
   type LogStore,
   ok,
   type Random,
@@ -16,6 +17,7 @@ import {
   toLakeSyncError,
   type Watermark,
 } from "@lakesync/core";
+import { planRebuild } from "./rebuild.ts";
 
 /** What a flush did. */
 export interface FlushReport {
@@ -42,7 +44,7 @@ export interface FlusherOptions {
   /** Where it goes. */
   readonly destinations: readonly Destination[];
   /** The tables of today. */
-  readonly tables: () => readonly TableSchema[];
+  readonly tables: () => Promise<Result<readonly TableSchema[]>>;
   /** For the lease's holder. */
   readonly random: Random;
   /** For what went wrong. */
@@ -54,7 +56,22 @@ interface Progress {
   /** Everything up to here is in the destination. */
   readonly flushedSeq: number;
   /** The watermark that each of its tables had then. One without news keeps an older one. */
-  readonly marks: readonly (readonly [table: string, epoch: string, seq: number])[];
+  readonly marks: readonly Mark[];
+}
+
+type Mark = readonly [table: string, epoch: string, seq: number];
+
+/** What is to be written next. */
+interface Planned {
+  readonly batch: FlushBatch;
+  /** Whether the destination has everything up to the head then. */
+  readonly done: boolean;
+  /** Up to where it then has everything. */
+  readonly flushedSeq: number;
+  /** The watermarks of its tables that are not in the batch. */
+  readonly others: readonly Mark[];
+  /** What the batch reads from, where that is not the log. */
+  readonly snapshot?: LogSnapshot;
 }
 
 /** How much of the log one batch covers at the most. */
@@ -95,13 +112,19 @@ export class Flusher {
 
   /** Every destination has everything up to this seq, as far as the store knows. */
   async flushedSeq(): Promise<Result<number>> {
-    let least = Infinity;
+    const seqs = await this.flushedSeqs();
+    return seqs.ok ? ok(seqs.value.size === 0 ? 0 : Math.min(...seqs.value.values())) : seqs;
+  }
+
+  /** The seq up to which each destination has everything, as far as the store knows. */
+  async flushedSeqs(): Promise<Result<ReadonlyMap<string, number>>> {
+    const seqs = new Map<string, number>();
     for (const destination of this.#options.destinations) {
       const progress = await this.#progress(destination);
       if (!progress.ok) return progress;
-      least = Math.min(least, progress.value.flushedSeq);
+      seqs.set(destination.name, progress.value.flushedSeq);
     }
-    return ok(least === Infinity ? 0 : least);
+    return ok(seqs);
   }
 
   /** How far a destination was when a flush to it last ended; undefined where there is none of that name. */
@@ -177,11 +200,12 @@ export class Flusher {
       const planned = await this.#plan(destination, head, signal);
       if (!planned.ok) return planned;
       if (planned.value === undefined) return ok({ deltas, objects });
-      const { batch, done } = planned.value;
+      const { batch, done, flushedSeq, others, snapshot } = planned.value;
       const written = await write(destination, batch);
+      await snapshot?.close();
       if (!written.ok) return written;
       let moved = false;
-      const marks: [string, string, number][] = [];
+      const marks = [...others];
       for (const [table, { from }] of batch.tables) {
         const outcome = written.value.get(table) ?? unanswered(destination, table);
         if (outcome.status === "failed") return err(outcome.error);
@@ -197,7 +221,7 @@ export class Flusher {
         attempt++;
         continue;
       }
-      const stored = await this.#setProgress(destination, { flushedSeq: batch.to.seq, marks });
+      const stored = await this.#setProgress(destination, { flushedSeq, marks });
       if (!stored.ok) return stored;
       if (done) return ok({ deltas, objects });
     }
@@ -214,9 +238,12 @@ export class Flusher {
     destination: Destination,
     head: number,
     signal: AbortSignal | undefined,
-  ): Promise<Result<{ batch: FlushBatch; done: boolean } | undefined>> {
+  ): Promise<Result<Planned | undefined>> {
     const { store } = this.#options;
-    const schemas = this.#options.tables();
+    // Read after the head: a table's schema is stored before its first entry.
+    const tablesOfToday = await this.#options.tables();
+    if (!tablesOfToday.ok) return tablesOfToday;
+    const schemas = tablesOfToday.value;
     const progress = await this.#progress(destination);
     if (!progress.ok) return progress;
     const marks = await destination.watermarks(schemas.map(({ table }) => table));
@@ -258,7 +285,7 @@ export class Flusher {
     const reached = await store.read(first, { limit: 1 });
     if (!reached.ok) {
       const trimmed = reached.error.code === "CHECKPOINT_REQUIRED";
-      return trimmed ? err(behindTrim(destination, first)) : reached;
+      return trimmed ? await this.#planRebuild(destination, { tables, starts, signal }) : reached;
     }
     const to = await this.#batchEnd(first, head);
     if (!to.ok) return to;
@@ -269,17 +296,49 @@ export class Flusher {
       entries: readEntries(store, { after: first, through: to.value, starts }),
       ...(signal !== undefined && { signal }),
     };
-    return ok({ batch, done: to.value === head });
+    return ok({ batch, done: to.value === head, flushedSeq: to.value, others: [] });
+  }
+
+  /** Tables that need what is trimmed, and are empty, get the rows as they are. */
+  async #planRebuild(
+    destination: Destination,
+    plan: {
+      tables: ReadonlyMap<string, FlushTable>;
+      starts: ReadonlyMap<string, number>;
+      signal: AbortSignal | undefined;
+    },
+  ): Promise<Result<Planned>> {
+    const { store, logger } = this.#options;
+    const stats = await store.stats();
+    if (!stats.ok) return stats;
+    const empty = new Map<string, FlushTable>();
+    const others: Mark[] = [];
+    let flushedSeq = Infinity;
+    for (const [table, start] of plan.starts) {
+      const part = plan.tables.get(table)!;
+      if (start >= stats.value.trimmed) {
+        flushedSeq = Math.min(flushedSeq, start);
+        if (part.from !== undefined) others.push([table, part.from.epoch, part.from.seq]);
+      } else if (part.from === undefined) empty.set(table, part);
+      else return err(behindTrim(destination, { table, after: start }));
+    }
+    const rebuild = await planRebuild(store, { tables: empty, signal: plan.signal });
+    if (!rebuild.ok) return rebuild;
+    logger.log("warn", "destination.rebuilt", {
+      destination: destination.name,
+      tables: [...empty.keys()],
+      seq: rebuild.value.batch.to.seq,
+    });
+    flushedSeq = Math.min(flushedSeq, rebuild.value.batch.to.seq);
+    return ok({ ...rebuild.value, done: false, flushedSeq, others });
   }
 
   /** Where a batch that begins after `first` ends: between transactions. */
   async #batchEnd(first: number, head: number): Promise<Result<number>> {
-    for (let end = first + BATCH_SEQS; end < head; end++) {
-      const read = await this.#options.store.read(end - 1, { limit: 1 });
-      if (!read.ok) return read;
-      if (read.value[0]?.txEnd === true) return ok(end);
-    }
-    return ok(head);
+    const end = first + BATCH_SEQS;
+    if (end >= head) return ok(head);
+    const read = await this.#options.store.read(end - 1, { limit: 1 });
+    return read.ok ? ok(read.value[0]?.txLast ?? head) : read;
   }
 
   async #progress(destination: Destination): Promise<Result<Progress>> {
@@ -348,13 +407,17 @@ function progressKey(destination: Destination): string {
   return `flush:${destination.name}`;
 }
 
-function behindTrim(destination: Destination, first: number): LakeSyncError {
+function behindTrim(
+  destination: Destination,
+  lacks: { table: string; after: number },
+): LakeSyncError {
+  const { table, after } = lacks;
   return new LakeSyncError(
     "CONFLICT",
-    `Destination "${destination.name}" needs the log from seq ${
-      first + 1
-    } on, which is trimmed: restore its tables, or start it anew together with a new log`,
-    { details: { after: first } },
+    `Table "${table}" of destination "${destination.name}" needs the log from seq ${
+      after + 1
+    } on, which is trimmed: restore it from a backup, or drop it and the next flush rebuilds it`,
+    { details: { table, after } },
   );
 }
 

@@ -18,6 +18,7 @@ import {
 import { makeDelta, test, withTempDir } from "@lakesync/testing";
 import fc from "fast-check";
 import type { Gateway } from "./gateway.ts";
+import { pageToAnswer } from "./page_form.ts";
 import { memoryLogStore } from "./store_memory.ts";
 import { openSqliteLogStore } from "./store_sqlite.ts";
 import { ANYONE, checkpoint, openGateway, push } from "./testdata/fixture.ts";
@@ -187,10 +188,10 @@ class Follower {
       await this.checkpoint();
       return undefined;
     }
-    const page = JSON.parse(pulled.value) as PullAnswer;
+    const page = pageToAnswer(pulled.value);
     for (const item of page.deltas) this.#apply(item);
     this.#cursor = page.cursor;
-    this.seq = page.seq;
+    this.seq = page.seq as number;
     return page;
   }
 

@@ -1,35 +1,39 @@
 import {
-  type Clock,
   type Destination,
   err,
-  type Hlc,
   LakeSyncError,
   type Logger,
-  type LogPosition,
   type LogStore,
   ok,
   type PushAnswer,
   type Random,
   type Result,
+  type Rules,
   type Scheduler,
   silentLogger,
   type Source,
-  systemClock,
   systemRandom,
   systemScheduler,
   type TableSchema,
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
-import { checkpointLines } from "./checkpoint.ts";
-import { formatCursor, resolveCursor } from "./cursor.ts";
+import { CheckpointCache, type CheckpointCacheOptions } from "./checkpoint_cache.ts";
+import { checkpointView } from "./checkpoint_view.ts";
+import { Checkpoints, type CheckpointStream } from "./checkpoints.ts";
 import { type FlushedUpTo, Flusher, type FlushReport } from "./flush.ts";
 import { ingest, type IngestReport } from "./ingest.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
-import { type Page, readPage } from "./page.ts";
-import { parsePull, type PullParams, viewDigest } from "./pull.ts";
-import { appendPush, decodePush } from "./push.ts";
-import { SchemaRegistry } from "./schema_registry.ts";
-import { ServerClock } from "./server_clock.ts";
+import { type PageAnswer, type PageReader, PageSource } from "./page_source.ts";
+import { PastEffects } from "./past_effects.ts";
+import { parsePull } from "./pull.ts";
+import { appendPush, type DecodedPush, decodePush, type PushOutcome } from "./push.ts";
+import { trimLog } from "./retention.ts";
+import { Memberships } from "./memberships.ts";
+import { RulesRegistry } from "./rules_registry.ts";
+import { SchemaRegistry, type SchemaSet } from "./schema_registry.ts";
+import { serverStamp } from "./server_clock.ts";
+import type { GatewayService } from "./service.ts";
+import { withWait } from "./wait.ts";
 import { Wakeups } from "./wakeups.ts";
 
 /** Options of {@linkcode createGateway}. */
@@ -45,23 +49,29 @@ export interface GatewayOptions {
    */
   tables?: readonly TableSchema[];
   /**
+   * Who may see and change what. They replace the stored ones, as `PUT /rules` does.
+   *
+   * @default {undefined} the stored ones; where there are none, everybody sees and changes everything
+   */
+  rules?: Rules;
+  /**
    * Where its log is flushed to.
    *
    * @default {[]}
    */
   destinations?: readonly Destination[];
   /**
+   * Where checkpoints are kept to be sent again.
+   *
+   * @default {undefined} each is made anew
+   */
+  checkpointCache?: CheckpointCacheOptions;
+  /**
    * How much it takes and gives at once.
    *
    * @default {{}} PROTOCOL's limits
    */
   limits?: Partial<GatewayLimits>;
-  /**
-   * Physical time.
-   *
-   * @default {systemClock}
-   */
-  clock?: Clock;
   /**
    * Waiting.
    *
@@ -92,6 +102,14 @@ export interface GatewayStats {
   readonly trimmedSeq: number;
   /** How many entries are not flushed. */
   readonly lag: number;
+  /** How far each destination is. One that is cut off needs entries that the log no longer has. */
+  readonly destinations: {
+    readonly [name: string]: {
+      readonly flushedSeq: number;
+      readonly lag: number;
+      readonly cutOff: boolean;
+    };
+  };
   /** The tables and their visible rows. */
   readonly tables: { readonly [table: string]: { readonly rows: number } };
   /** How many clients have pushed. */
@@ -112,10 +130,14 @@ export interface IngestOptions {
   signal?: AbortSignal;
 }
 
-/** A checkpoint that is being streamed. */
-export interface CheckpointStream {
-  /** Texts of whole NDJSON lines. Must be read to the end or returned from. */
-  readonly lines: AsyncGenerator<string>;
+/** A push that is decoded and not appended yet. */
+export interface PreparedPush {
+  /**
+   * Appends what of it may be appended. To be called once.
+   *
+   * @param options Whether it follows a delta that was too far ahead in another shard.
+   */
+  append(options?: { late?: boolean }): Promise<Result<PushOutcome>>;
 }
 
 /**
@@ -132,7 +154,7 @@ export interface CheckpointStream {
  * await gateway.close();
  * ```
  */
-export class Gateway {
+export class Gateway implements GatewayService {
   /** Its id. */
   readonly id: string;
   /** Its state. Appending goes through the gateway; reading (an analyst's, say) may go past it. */
@@ -140,36 +162,75 @@ export class Gateway {
   /** How much it takes and gives at once. */
   readonly limits: GatewayLimits;
   readonly #schema: SchemaRegistry;
-  readonly #clock: ServerClock;
+  readonly #rules: RulesRegistry;
+  readonly #memberships: Memberships;
   readonly #flusher: Flusher;
-  readonly #scheduler: Scheduler;
-  readonly #wall: Clock;
+  readonly #checkpoints: Checkpoints;
+  readonly #checkpointCache: CheckpointCache | undefined;
+  /** Waiting. */
+  readonly scheduler: Scheduler;
   readonly #logger: Logger;
   readonly #wakeups = new Wakeups();
+  readonly #unsubscribe: () => void;
   readonly #closing = new AbortController();
+  readonly #pages: PageSource;
 
   /** Use {@linkcode createGateway}. */
-  constructor(options: GatewayOptions, parts: { schema: SchemaRegistry; clock: ServerClock }) {
+  constructor(
+    options: GatewayOptions,
+    parts: { schema: SchemaRegistry; rules: RulesRegistry },
+  ) {
     this.id = options.id;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.store = options.store;
     this.#schema = parts.schema;
-    this.#clock = parts.clock;
-    this.#scheduler = options.scheduler ?? systemScheduler;
-    this.#wall = options.clock ?? systemClock;
+    this.#rules = parts.rules;
+    this.#memberships = new Memberships(options.store);
+    this.scheduler = options.scheduler ?? systemScheduler;
     this.#logger = options.logger ?? silentLogger;
+    const { checkpointCache, random = systemRandom } = options;
+    this.#checkpointCache = checkpointCache &&
+      new CheckpointCache(checkpointCache, {
+        // An id may be "." or have a "~", a key's segment may not.
+        prefix: `gateway-${this.id.replaceAll("~", "%7E")}`,
+        random,
+        scheduler: this.scheduler,
+        logger: this.#logger,
+      });
+    this.#checkpoints = new Checkpoints({
+      store: this.store,
+      cache: this.#checkpointCache,
+      maxLag: this.limits.checkpointLag,
+      closing: this.#closing.signal,
+    });
     this.#flusher = new Flusher({
       store: options.store,
       destinations: options.destinations ?? [],
-      tables: () => this.#schema.tables,
+      tables: () => this.schema(),
       random: options.random ?? systemRandom,
       logger: this.#logger,
     });
+    this.#pages = new PageSource({
+      store: options.store,
+      rules: this.#rules,
+      past: new PastEffects(options.store),
+      memberships: this.#memberships,
+      wakeups: this.#wakeups,
+      closing: this.#closing.signal,
+    });
+    // Other instances append as well: the store tells of all of them.
+    this.#unsubscribe = this.store.subscribe(() => this.#wakeups.wake());
   }
 
-  /** The tables. */
+  /** The tables as far as this instance has seen them; {@linkcode Gateway.schema} asks the store. */
   get tables(): readonly TableSchema[] {
-    return this.#schema.tables;
+    return this.#schema.known.tables;
+  }
+
+  /** The tables of now, whichever instance they were put to. */
+  async schema(): Promise<Result<readonly TableSchema[]>> {
+    const current = await this.#schema.current();
+    return current.ok ? ok(current.value.tables) : current;
   }
 
   /**
@@ -181,22 +242,46 @@ export class Gateway {
    * refused.
    */
   async push(body: unknown, caller: Caller): Promise<Result<PushAnswer>> {
-    const decoded = decodePush(body, {
-      caller,
-      tables: this.#schema.index,
-      schemaVersion: this.#schema.version,
-      limits: this.limits,
-    });
-    if (!decoded.ok) return decoded;
-    const appended = await appendPush(this.store, decoded.value, {
-      wallMs: () => this.#clock.wallMs(),
-      limits: this.limits,
-    });
+    const prepared = await this.preparePush(body, caller);
+    if (!prepared.ok) return prepared;
+    const appended = await prepared.value.append();
     if (!appended.ok) return appended;
-    if (appended.value.grew) this.#wakeups.wake();
-    const serverHlc = await this.#clock.now();
+    const serverHlc = await serverStamp(this.store);
     if (!serverHlc.ok) return serverHlc;
-    return ok({ ...appended.value.answer, serverHlc: serverHlc.value });
+    return ok({ ...appended.value, serverHlc: serverHlc.value });
+  }
+
+  /**
+   * Decodes a push, for a router that has to know before it appends any of it.
+   *
+   * @param body The parsed JSON of its body.
+   * @param caller Who sent it.
+   * @returns What appends it; an error where all of it is refused.
+   */
+  async preparePush(body: unknown, caller: Caller): Promise<Result<PreparedPush>> {
+    const decoded = await this.#decode(body, caller);
+    if (!decoded.ok) return decoded;
+    return ok({
+      append: ({ late = false } = {}) =>
+        appendPush(this.store, decoded.value, {
+          limits: this.limits,
+          rules: this.#rules,
+          memberships: this.#memberships,
+          late,
+        }),
+    });
+  }
+
+  async #decode(body: unknown, caller: Caller): Promise<Result<DecodedPush>> {
+    const decodeBy = ({ index, version }: SchemaSet) =>
+      decodePush(body, { caller, tables: index, schemaVersion: version, limits: this.limits });
+    const { known } = this.#schema;
+    const decoded = decodeBy(known);
+    if (!blamesSchema(decoded)) return decoded;
+    // Another instance may have been given a newer schema.
+    const current = await this.#schema.current();
+    if (!current.ok) return current;
+    return current.value === known ? decoded : decodeBy(current.value);
   }
 
   /**
@@ -204,66 +289,67 @@ export class Gateway {
    *
    * @param query The URL's query.
    * @param context Who asks, and the request's signal.
-   * @returns The JSON text of a `PullAnswer`. (Text: most items pass through as the log has them.)
+   * @returns The page; what is wrong with the query, `CHECKPOINT_REQUIRED`, or the store's error.
    */
   async pull(
     query: URLSearchParams,
     context: { caller: Caller; signal?: AbortSignal },
-  ): Promise<Result<string>> {
+  ): Promise<Result<PageAnswer>> {
     const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
     if (!parsed.ok) return parsed;
-    const params = parsed.value;
-    const digest = viewDigest(params);
-    const start = await resolveCursor(params.cursor, { store: this.store, digest });
-    if (!start.ok) return start;
-    const page = await this.#pageOrWait(params, start.value, context.signal);
-    if (!page.ok) return page;
-    const serverHlc = await this.#clock.now();
-    if (!serverHlc.ok) return serverHlc;
-    const { items, position, hasMore } = page.value;
-    const cursor = formatCursor({ epoch: this.store.epoch, position, digest });
-    return ok(
-      `{"deltas":[${items.join(",")}],"cursor":"${cursor}","seq":${position.seq},` +
-        `"hasMore":${hasMore},"serverHlc":"${serverHlc.value}"}`,
-    );
+    const { wait } = parsed.value;
+    const reader = await this.#pages.open(parsed.value, { maxBytes: this.limits.pageBytes });
+    if (!reader.ok) return reader;
+    return await withWait(reader.value, {
+      ms: wait * 1000,
+      scheduler: this.scheduler,
+      ends: [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])],
+    });
   }
 
-  async #pageOrWait(
-    params: PullParams,
-    start: LogPosition,
-    signal: AbortSignal | undefined,
-  ): Promise<Result<Page>> {
-    const filter = {
-      own: params.own ? params.clientId : undefined,
-      tables: params.tables === undefined ? undefined : new Set(params.tables),
-    };
-    const size = { limit: params.limit, maxBytes: this.limits.pageBytes };
-    const answered = new AbortController();
-    const ends = AbortSignal.any([
-      answered.signal,
-      this.#closing.signal,
-      ...(signal === undefined ? [] : [signal]),
-    ]);
-    // One delay for the whole wait; it ends early with the request or the gateway.
-    const over = params.wait > 0
-      ? this.#scheduler.delay(params.wait * 1000, { signal: ends }).then(() => "over" as const)
-      : Promise.resolve("over" as const);
-    try {
-      for (let position = start;;) {
-        const wakeup = this.#wakeups.next();
-        try {
-          const page = await readPage(this.store, position, { filter, size });
-          if (!page.ok || page.value.items.length > 0 || page.value.hasMore) return page;
-          position = page.value.position;
-          const first = await Promise.race([wakeup.woken.then(() => "woken" as const), over]);
-          if (first === "over") return page;
-        } finally {
-          wakeup.forget();
-        }
-      }
-    } finally {
-      answered.abort();
-    }
+  /**
+   * Opens a stream of pages, for SSE and WebSockets.
+   *
+   * @param query The URL's query, or one that was made of a message.
+   * @param context Who asks.
+   * @returns The pages, smaller ones than a pull's; what is wrong with the query,
+   * `CHECKPOINT_REQUIRED`, or the store's error.
+   */
+  async follow(
+    query: URLSearchParams,
+    context: { caller: Caller },
+  ): Promise<Result<PageReader>> {
+    const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
+    if (!parsed.ok) return parsed;
+    const { pageBytes, sendBytes } = this.limits;
+    return await this.#pages.open(parsed.value, { maxBytes: Math.min(pageBytes, sendBytes) });
+  }
+
+  /**
+   * Tells whether a caller that still has a checkpoint needs no other one.
+   *
+   * @param query The URL's query.
+   * @param context Who asks, and the tag of what it has.
+   * @returns Whether it does.
+   */
+  async hasCheckpoint(
+    query: URLSearchParams,
+    context: { caller: Caller; tag: string },
+  ): Promise<Result<boolean>> {
+    const asked = await this.#asked(query, context.caller);
+    if (!asked.ok) return asked;
+    const { view, atLeast } = asked.value;
+    return await this.#checkpoints.isUnchanged(view, { atLeast, tag: context.tag });
+  }
+
+  #asked(query: URLSearchParams, caller: Caller): ReturnType<typeof checkpointView> {
+    return checkpointView(query, {
+      caller,
+      limits: this.limits,
+      schema: () => this.schema(),
+      rules: this.#rules,
+      memberships: this.#memberships,
+    });
   }
 
   /**
@@ -277,23 +363,10 @@ export class Gateway {
     query: URLSearchParams,
     context: { caller: Caller; signal?: AbortSignal },
   ): Promise<Result<CheckpointStream>> {
-    const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
-    if (!parsed.ok) return parsed;
-    const snapshot = await this.store.snapshot();
-    if (!snapshot.ok) return snapshot;
-    const { position } = snapshot.value;
-    const cursor = formatCursor({
-      epoch: this.store.epoch,
-      position,
-      digest: viewDigest(parsed.value),
-    });
-    const names = this.#schema.tables.map(({ table }) => table);
-    const asked = parsed.value.tables;
-    const tables = asked === undefined ? names : names.filter((name) => asked.includes(name));
-    const signal = context.signal === undefined
-      ? this.#closing.signal
-      : AbortSignal.any([this.#closing.signal, context.signal]);
-    return ok({ lines: checkpointLines(snapshot.value, { cursor, tables, signal }) });
+    const asked = await this.#asked(query, context.caller);
+    if (!asked.ok) return asked;
+    const { view, atLeast } = asked.value;
+    return await this.#checkpoints.open(view, { atLeast, signal: context.signal });
   }
 
   /**
@@ -304,12 +377,25 @@ export class Gateway {
    */
   async flush(options: { signal?: AbortSignal } = {}): Promise<Result<FlushReport>> {
     const flushed = await this.#flusher.flush(options);
-    if (!flushed.ok) return flushed;
-    const old = await this.store.seqBefore(this.#wall.now() - this.limits.retentionMs);
-    if (!old.ok) return old;
-    const through = Math.min(old.value, flushed.value.flushedSeq);
-    const trimmed = await this.store.trim({ through });
+    const trimmed = await this.trim();
     return trimmed.ok ? flushed : trimmed;
+  }
+
+  /**
+   * Trims the log: what is older than the retention time and what every destination has that is not
+   * further behind than its allowed lag. Every flush does it; without destinations this alone does.
+   *
+   * @returns The seq up to which the log is trimmed.
+   */
+  async trim(): Promise<Result<number>> {
+    const destinations = await this.#flusher.flushedSeqs();
+    if (!destinations.ok) return destinations;
+    const { limits } = this;
+    return await trimLog(this.store, {
+      destinations: destinations.value,
+      limits,
+      logger: this.#logger,
+    });
   }
 
   /**
@@ -337,21 +423,46 @@ export class Gateway {
     return this.#schema.put(value);
   }
 
+  /** The rules of now; undefined where there are none, so that everybody sees everything. */
+  async rules(): Promise<Result<Rules | undefined>> {
+    const current = await this.#rules.current();
+    return current.ok ? ok(current.value?.rules) : current;
+  }
+
+  /**
+   * Replaces the rules. Callers that may see something else by the new ones get
+   * `CHECKPOINT_REQUIRED`, also where a stream is under way; the others notice nothing.
+   *
+   * @param value The rules from outside.
+   * @returns The rules; `VALIDATION_ERROR` that names the path of a fault.
+   */
+  async putRules(value: unknown): Promise<Result<Rules>> {
+    const schema = await this.#schema.current();
+    return schema.ok ? await this.#rules.put(value, schema.value.index) : schema;
+  }
+
   /** What an operator sees. */
   async stats(): Promise<Result<GatewayStats>> {
     const stats = await this.store.stats();
     if (!stats.ok) return stats;
-    const flushedSeq = await this.#flusher.flushedSeq();
-    if (!flushedSeq.ok) return flushedSeq;
+    const seqs = await this.#flusher.flushedSeqs();
+    if (!seqs.ok) return seqs;
+    const schema = await this.schema();
+    if (!schema.ok) return schema;
     const { head, trimmed, rows, clients } = stats.value;
-    const tables = this.#schema.tables.map(({ table }) =>
+    const tables = schema.value.map(({ table }) =>
       [table, { rows: rows.get(table) ?? 0 }] as const
     );
+    const destinations = [...seqs.value].map(([name, flushedSeq]) =>
+      [name, { flushedSeq, lag: head - flushedSeq, cutOff: flushedSeq < trimmed }] as const
+    );
+    const flushedSeq = seqs.value.size === 0 ? 0 : Math.min(...seqs.value.values());
     return ok({
       head,
-      flushedSeq: flushedSeq.value,
+      flushedSeq,
       trimmedSeq: trimmed,
-      lag: head - flushedSeq.value,
+      lag: head - flushedSeq,
+      destinations: Object.fromEntries(destinations),
       tables: Object.fromEntries(tables),
       clients,
       epoch: this.store.epoch,
@@ -368,12 +479,12 @@ export class Gateway {
   ingest(source: Source, options: IngestOptions = {}): Promise<Result<IngestReport>> {
     return ingest(source, {
       store: this.store,
-      tables: () => this.#schema.index,
-      stamp: (): Promise<Result<Hlc>> => this.#clock.now(),
-      onBatch: (report) => {
-        this.#wakeups.wake();
-        options.onBatch?.(report);
+      tables: async () => {
+        const current = await this.#schema.current();
+        return current.ok ? ok(current.value.index) : current;
       },
+      rules: this.#rules,
+      onBatch: (report) => options.onBatch?.(report),
       signal: options.signal,
     });
   }
@@ -390,15 +501,14 @@ export class Gateway {
   /** Ends held pulls and open checkpoints at once; pushes and pulls go on until `close`. */
   endStreams(): void {
     this.#closing.abort(new LakeSyncError("SHUTTING_DOWN", "The gateway is shutting down"));
+    this.#wakeups.wake();
   }
 
   /** Closes the gateway and its store. What was acknowledged is safe without it. */
   async close(): Promise<void> {
     this.endStreams();
-    const stored = await this.#clock.close();
-    if (!stored.ok && stored.error.code !== "CLOSED") {
-      this.#logger.log("warn", "clock.not-stored", { code: stored.error.code });
-    }
+    this.#unsubscribe();
+    await this.#checkpointCache?.close();
     await this.store.close();
   }
 }
@@ -424,7 +534,7 @@ export class Gateway {
  * ```
  */
 export async function createGateway(options: GatewayOptions): Promise<Result<Gateway>> {
-  const { id, store, tables, clock = systemClock } = options;
+  const { id, store, tables, rules } = options;
   if (!/^[A-Za-z0-9._~-]{1,64}$/.test(id)) {
     throw new TypeError(
       `Cannot name a gateway "${id}": take 1 to 64 letters, digits, ".", "_", "~" or "-"`,
@@ -432,11 +542,22 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
   }
   const schema = await SchemaRegistry.open(store);
   if (!schema.ok) return schema;
-  if (tables !== undefined && JSON.stringify(tables) !== JSON.stringify(schema.value.tables)) {
+  if (
+    tables !== undefined && JSON.stringify(tables) !== JSON.stringify(schema.value.known.tables)
+  ) {
     const put = await schema.value.put({ tables });
     if (!put.ok) return put;
   }
-  const serverClock = await ServerClock.open(store, clock);
-  if (!serverClock.ok) return serverClock;
-  return ok(new Gateway(options, { schema: schema.value, clock: serverClock.value }));
+  const registry = new RulesRegistry(store);
+  if (rules !== undefined) {
+    const put = await registry.put(rules, schema.value.known.index);
+    if (!put.ok) return put;
+  }
+  return ok(new Gateway(options, { schema: schema.value, rules: registry }));
+}
+
+/** Whether a push is refused for a reason that a newer schema may take away. */
+function blamesSchema(decoded: Result<DecodedPush>): boolean {
+  if (!decoded.ok) return decoded.error.code === "CONFLICT";
+  return decoded.value.deltas.some(({ fault }) => fault?.code === "SCHEMA_ERROR");
 }

@@ -1,117 +1,79 @@
 import {
   err,
-  LakeSyncError,
+  httpStatus,
+  type LakeSyncError,
   type Logger,
   ok,
   type Random,
   type Result,
   silentLogger,
+  systemClock,
   systemRandom,
+  systemScheduler,
   toLakeSyncError,
 } from "@lakesync/core";
 import { type Context, Hono } from "hono";
-import type { Caller } from "./caller.ts";
-import type { Gateway } from "./gateway.ts";
-import { type Answer, errorAnswer, json, respond } from "./http_answer.ts";
-import { readJson } from "./http_body.ts";
+import { audit } from "./audit.ts";
+import { ANYONE, type Caller } from "./caller.ts";
+import { Connections } from "./connections.ts";
+import { Cors } from "./cors.ts";
+import { type Answer, respond } from "./http_answer.ts";
+import { errorAnswer, formOf } from "./http_form.ts";
+import { strangerFault, urlFault } from "./http_guard.ts";
+import { headersFor } from "./http_headers.ts";
+import { operatorPages } from "./http_operator.ts";
+import type { HandlerOptions } from "./http_options.ts";
+import {
+  noSuchGateway,
+  noSuchRoute,
+  notAllowed,
+  noWebSockets,
+  shuttingDown,
+} from "./http_refusals.ts";
+import { ROUTES, type Run } from "./http_routes.ts";
+import { UnderWay } from "./http_under_way.ts";
+import { Metrics } from "./metrics.ts";
+import { RequestLimits } from "./request_limits.ts";
+import { WsSessions, type WsUpgrade } from "./ws_upgrade.ts";
 
-/** Options of {@linkcode createHandler}. */
-export interface HandlerOptions {
-  /** The gateways that it serves, each under its id. */
-  gateways: readonly Gateway[];
-  /**
-   * Where its log lines go.
-   *
-   * @default {silentLogger}
-   */
-  logger?: Logger;
-  /**
-   * Whether a web page of this origin may send requests: a browser sends some without asking first.
-   *
-   * @default {() => true}
-   */
-  allowOrigin?: (origin: string) => boolean;
-  /**
-   * Where request ids come from.
-   *
-   * @default {systemRandom}
-   */
-  random?: Random;
-}
+export type { HandlerOptions };
 
 /** PROTOCOL's routes over web standards. */
 export interface Handler {
   /** Answers a request. Never rejects. */
   fetch(request: Request): Promise<Response>;
   /**
-   * From now on refuses new requests, ends held ones, and resolves when those under way are answered.
+   * Answers a request that asks for a WebSocket.
+   *
+   * @returns How to open it, or why that is refused.
+   */
+  upgrade(request: Request): Promise<WsUpgrade | Response>;
+  /**
+   * From now on refuses new requests, ends held ones and streams, and resolves when those under way are answered.
    *
    * @param options Its signal: once it aborts, a body that has not come whole is waited for no longer.
    */
   drain(options?: { signal?: AbortSignal }): Promise<void>;
 }
 
-type Run = (
-  context: { request: Request; gateway: Gateway; caller: Caller; bodies: AbortSignal },
-) => Promise<Result<Answer>>;
+/** What comes with a request to its route. */
+interface Bindings {
+  /** When it came. */
+  readonly at: number;
+  readonly requestId: string;
+  /** Takes the WebSocket that the route grants; undefined where the request cannot open one. */
+  readonly grant: ((upgrade: WsUpgrade) => void) | undefined;
+}
 
-/** Without authentication everyone is themselves and an admin. */
-const ANYONE: Caller = { sub: undefined };
+type RouteOf = Context<{ Bindings: Bindings }>;
 
-const ROUTES: readonly { path: string; runs: { readonly [method: string]: Run } }[] = [
-  {
-    path: "/v1/sync/:gw/push",
-    runs: {
-      POST: async ({ request, gateway, caller, bodies }) => {
-        const body = await readJson(request, { limit: gateway.limits.bodyBytes, signal: bodies });
-        return body.ok ? answered(await gateway.push(body.value, caller)) : body;
-      },
-    },
-  },
-  {
-    path: "/v1/sync/:gw/pull",
-    runs: {
-      GET: async ({ request, gateway, caller }) =>
-        answered(
-          await gateway.pull(new URL(request.url).searchParams, { caller, signal: request.signal }),
-        ),
-    },
-  },
-  {
-    path: "/v1/sync/:gw/checkpoint",
-    runs: {
-      GET: async ({ request, gateway, caller }) => {
-        const query = new URL(request.url).searchParams;
-        const stream = await gateway.checkpoint(query, { caller, signal: request.signal });
-        if (!stream.ok) return stream;
-        return ok({ status: 200, type: "application/x-ndjson", body: stream.value.lines });
-      },
-    },
-  },
-  {
-    path: "/v1/admin/:gw/flush",
-    runs: { POST: async ({ gateway }) => answered(await gateway.flush()) },
-  },
-  {
-    path: "/v1/admin/:gw/schema",
-    runs: {
-      GET: ({ gateway }) => Promise.resolve(ok(json({ tables: gateway.tables }))),
-      PUT: async ({ request, gateway, bodies }) => {
-        const body = await readJson(request, { limit: gateway.limits.bodyBytes, signal: bodies });
-        if (!body.ok) return body;
-        const tables = await gateway.putSchema(body.value);
-        return tables.ok ? ok(json({ tables: tables.value })) : tables;
-      },
-    },
-  },
-  {
-    path: "/v1/admin/:gw/stats",
-    runs: { GET: async ({ gateway }) => answered(await gateway.stats()) },
-  },
-];
-
-function answered(result: Result<unknown>): Result<Answer> {
-  return result.ok ? ok(json(result.value)) : result;
+/** What a request is answered by. */
+interface Served {
+  /** The route's pattern. */
+  readonly route: string;
+  readonly run: () => Promise<Result<Answer>>;
+  /** Whether it changes what only admins may change. */
+  readonly audited?: boolean;
 }
 
 /**
@@ -131,92 +93,207 @@ function answered(result: Result<unknown>): Result<Answer> {
  * ```
  */
 export function createHandler(options: HandlerOptions): Handler {
-  const { gateways, logger = silentLogger, random = systemRandom, allowOrigin = () => true } =
-    options;
+  const {
+    gateways,
+    auth,
+    clock = systemClock,
+    logger = silentLogger,
+    random = systemRandom,
+    scheduler = systemScheduler,
+    allowOrigin = () => true,
+    allowHost = () => true,
+    https = false,
+  } = options;
   const byId = new Map(gateways.map((gateway) => [gateway.id, gateway]));
   const underWay = new UnderWay();
   const streams = new AbortController();
   const bodies = new AbortController();
+  const connections = new Connections();
+  const requests = new RequestLimits({ ...options, scheduler, gateways: gateways.length });
+  const metrics = new Metrics();
+  const cors = new Cors(options.origins ?? []);
+  const onPush = metrics.pushed.bind(metrics);
+  const sockets = new WsSessions({ clock, scheduler, requests, logger, connections, onPush });
   let draining = false;
-  const app = new Hono<{ Bindings: { requestId: string } }>();
+  const app = new Hono<{ Bindings: Bindings }>();
+
+  const send = (
+    answer: Answer,
+    options: { request: Request; requestId: string; onEnd?: (failure?: unknown) => void },
+  ): Response =>
+    respond(answer, {
+      onEnd: () => {},
+      ...options,
+      ...requests.sending,
+      headers: headersFor(options.request, { cors, https }),
+      ends: streams.signal,
+    });
 
   const serve = async (
-    context: Context<{ Bindings: { requestId: string } }>,
-    run: () => Promise<Result<Answer>>,
+    context: RouteOf,
+    { route, run, audited = false }: Served,
   ): Promise<Response> => {
     const request = context.req.raw;
-    const { requestId } = context.env;
+    const { requestId, at } = context.env;
     const end = underWay.begin();
-    let result: Result<Answer>;
-    try {
-      const origin = request.headers.get("origin");
-      if (draining) result = err(shuttingDown());
-      else if (origin !== null && !allowOrigin(origin)) result = err(foreignOrigin());
-      else result = await run();
-    } catch (thrown) {
-      result = err(toLakeSyncError(thrown, "INTERNAL"));
-    }
-    const answer = result.ok ? result.value : errorAnswer(result.error, requestId);
+    const result = await attempt(async () => {
+      if (draining) return err(shuttingDown());
+      const stranger = strangerFault(request, { cors, allowOrigin, allowHost });
+      if (stranger !== undefined) return err(stranger);
+      const preflight = cors.preflight(request);
+      return preflight === undefined ? await run() : ok(preflight);
+    });
+    if (audited) await auditRequest(context, { route, result });
+    const answer = result.ok
+      ? result.value
+      : errorAnswer(result.error, { requestId, form: formOf(request) });
     if (!result.ok && answer.status >= 500 && !draining) {
       logFailure(logger, result.error, requestId);
     }
+    const { method } = request;
+    metrics.answered({ route, method, status: answer.status, ms: Math.max(0, clock.now() - at) });
     const onEnd = (failure?: unknown) => {
       end();
       if (failure !== undefined) {
         logFailure(logger, toLakeSyncError(failure, "INTERNAL"), requestId);
       }
     };
-    return respond(answer, { request, requestId, ends: streams.signal, onEnd });
+    return send(answer, { request, requestId, onEnd });
   };
 
-  for (const { path, runs } of ROUTES) {
+  /** The one place where it is found who sent a request, also one that opens a WebSocket. */
+  const callerOf = async (
+    request: Request,
+    options: { gateway: string | undefined; admin: boolean },
+  ): Promise<Result<Caller>> =>
+    auth === undefined ? ok(ANYONE) : await auth.admit(request, options);
+
+  const auditRequest = async (
+    context: RouteOf,
+    { route, result }: { route: string; result: Result<Answer> },
+  ): Promise<void> => {
+    const { requestId } = context.env;
+    // Also of whoever was refused it is known who they are, where their token is good.
+    const who = await attempt(() =>
+      callerOf(context.req.raw, { gateway: undefined, admin: false })
+    );
+    audit(logger, {
+      requestId,
+      sub: who.ok ? who.value.sub : undefined,
+      gateway: context.req.param("gw") ?? "",
+      action: `${context.req.method} ${route}`,
+      outcome: result.ok ? "ok" : result.error.code,
+    });
+  };
+
+  const runRoute = async (
+    context: RouteOf,
+    { run, admin }: { run: Run; admin: boolean },
+  ): Promise<Result<Answer>> => {
+    const id = context.req.param("gw") ?? "";
+    const request = context.req.raw;
+    const { requestId, grant } = context.env;
+    // Before anything else: which gateways there are is told to nobody who may not come in.
+    const caller = await callerOf(request, { gateway: id, admin });
+    if (!caller.ok) return caller;
+    const gateway = byId.get(id);
+    if (gateway === undefined) return err(noSuchGateway());
+    const query = new URL(request.url).searchParams;
+    const asked = { request, query, gateway, caller: caller.value, admin, bodies: bodies.signal };
+    return await requests.run(asked, (limited) =>
+      run({
+        ...limited,
+        request,
+        query,
+        requestId,
+        form: formOf(request),
+        caller: caller.value,
+        gateway,
+        clock,
+        scheduler,
+        connections,
+        upgrade: () => {
+          if (grant === undefined) return err(noWebSockets());
+          const upgrade = sockets.accept(request, { gateway, caller: caller.value, requestId });
+          if (upgrade.ok) grant(upgrade.value);
+          return upgrade;
+        },
+        onPush: (answer) => onPush(gateway.id, answer),
+        onError(error) {
+          if (httpStatus(error.code) >= 500) logFailure(logger, error, requestId);
+        },
+      }));
+  };
+
+  const refuseOthers = (route: string, allow: string): void => {
+    const run = ({ req, env: { requestId } }: RouteOf) =>
+      Promise.resolve(ok(notAllowed(req.raw, { allow, requestId })));
+    app.all(route, (context) => serve(context, { route, run: () => run(context) }));
+  };
+  for (const { path: route, runs } of ROUTES) {
+    const admin = route.startsWith("/v1/admin/");
     for (const [method, run] of Object.entries(runs)) {
-      app.on(method, path, (context) =>
-        serve(context, async () => {
-          const gateway = byId.get(context.req.param("gw") ?? "");
-          if (gateway === undefined) return err(noSuchGateway());
-          const request = context.req.raw;
-          return await run({ request, gateway, caller: ANYONE, bodies: bodies.signal });
-        }));
+      const audited = admin && method !== "GET";
+      app.on(
+        method,
+        route,
+        (context) =>
+          serve(context, { route, audited, run: () => runRoute(context, { run, admin }) }),
+      );
     }
-    const allow = Object.keys(runs).join(", ");
-    app.all(
-      path,
-      (context) => serve(context, () => Promise.resolve(ok(notAllowed(context, allow)))),
-    );
+    refuseOthers(route, Object.keys(runs).join(", "));
   }
-  app.get(
-    "/health",
-    (context) => serve(context, () => Promise.resolve(ok(json({ status: "ok" })))),
+  const pages = operatorPages({
+    gateways,
+    metrics,
+    connections,
+    bodies: requests.bodies,
+    exposure: { metrics: options.metrics ?? "admin", ready: options.ready ?? "open" },
+    onError: (error, requestId) => logFailure(logger, error, requestId),
+  });
+  for (const { path: route, exposure, run } of pages) {
+    app.get(route, (context) =>
+      serve(context, {
+        route,
+        async run() {
+          const admin = () => callerOf(context.req.raw, { gateway: undefined, admin: true });
+          const reader = exposure === "admin" ? await admin() : ok(undefined);
+          if (!reader.ok) return reader;
+          const isAdmin = async () => (await admin()).ok;
+          return await run({ requestId: context.env.requestId, isAdmin });
+        },
+      }));
+    refuseOthers(route, "GET");
+  }
+  app.notFound((context) =>
+    serve(context, { route: "none", run: () => Promise.resolve(err(noSuchRoute())) })
   );
-  app.get("/ready", (context) =>
-    serve(context, async () => {
-      for (const gateway of gateways) {
-        const ready = await gateway.ready();
-        if (!ready.ok) return ready;
-      }
-      return ok(json({ status: "ready", gateways: gateways.map(({ id }) => id) }));
-    }));
-  for (const path of ["/health", "/ready"]) {
-    app.all(
-      path,
-      (context) => serve(context, () => Promise.resolve(ok(notAllowed(context, "GET")))),
-    );
-  }
-  app.notFound((context) => serve(context, () => Promise.resolve(err(noSuchRoute()))));
+
+  const answer = async (
+    request: Request,
+    grant: Bindings["grant"],
+  ): Promise<Response> => {
+    const requestId = requestIdOf(request, random);
+    const refuse = (error: LakeSyncError) =>
+      send(errorAnswer(error, { requestId, form: formOf(request) }), { request, requestId });
+    try {
+      const fault = urlFault(request);
+      if (fault !== undefined) return refuse(fault);
+      return await app.fetch(request, { requestId, grant, at: clock.now() });
+    } catch (thrown) {
+      // Nothing may end the process: what the routes did not catch is answered here.
+      const error = toLakeSyncError(thrown, "INTERNAL");
+      logFailure(logger, error, requestId);
+      return refuse(error);
+    }
+  };
 
   return {
-    async fetch(request) {
-      const requestId = requestIdOf(request, random);
-      try {
-        return await app.fetch(request, { requestId });
-      } catch (thrown) {
-        // Nothing may end the process: what the routes did not catch is answered here.
-        const error = toLakeSyncError(thrown, "INTERNAL");
-        logFailure(logger, error, requestId);
-        const answer = errorAnswer(error, requestId);
-        return respond(answer, { request, requestId, ends: streams.signal, onEnd: () => {} });
-      }
+    fetch: (request) => answer(request, undefined),
+    async upgrade(request) {
+      let granted: WsUpgrade | undefined;
+      const response = await answer(request, (upgrade) => granted = upgrade);
+      return granted ?? response;
     },
     async drain(options = {}) {
       draining = true;
@@ -225,36 +302,18 @@ export function createHandler(options: HandlerOptions): Handler {
       else options.signal?.addEventListener("abort", giveUp);
       for (const gateway of gateways) gateway.endStreams();
       streams.abort(shuttingDown());
-      await underWay.none();
+      await Promise.all([sockets.drain(), underWay.none()]);
     },
   };
 }
 
-function notAllowed(context: Context<{ Bindings: { requestId: string } }>, allow: string): Answer {
-  const error = new LakeSyncError(
-    "METHOD_NOT_ALLOWED",
-    `${context.req.method.slice(0, 16)} is not allowed here: use ${allow}`,
-  );
-  return { ...errorAnswer(error, context.env.requestId), headers: { allow } };
-}
-
-function noSuchGateway(): LakeSyncError {
-  return new LakeSyncError("NOT_FOUND", "There is no gateway of that id here: check the path");
-}
-
-function noSuchRoute(): LakeSyncError {
-  return new LakeSyncError("NOT_FOUND", "There is nothing at this path: see PROTOCOL, section 4");
-}
-
-function foreignOrigin(): LakeSyncError {
-  return new LakeSyncError(
-    "FORBIDDEN",
-    "Pages of this origin may not use the gateway: serve the page from this machine",
-  );
-}
-
-function shuttingDown(): LakeSyncError {
-  return new LakeSyncError("SHUTTING_DOWN", "The gateway is shutting down: try again in a moment");
+/** What a route comes to, whatever it throws. */
+async function attempt<T>(run: () => Promise<Result<T>>): Promise<Result<T>> {
+  try {
+    return await run();
+  } catch (thrown) {
+    return err(toLakeSyncError(thrown, "INTERNAL"));
+  }
 }
 
 function requestIdOf(request: Request, random: Random): string {
@@ -269,29 +328,4 @@ function logFailure(logger: Logger, error: LakeSyncError, requestId: string): vo
     message: error.message,
     cause: error.cause instanceof Error ? error.cause.stack : undefined,
   });
-}
-
-/** Counts requests that are not yet answered. */
-class UnderWay {
-  #count = 0;
-  #idle = Promise.withResolvers<void>();
-
-  /** A request begins; call what is returned once it has ended. */
-  begin(): () => void {
-    this.#count++;
-    let ended = false;
-    return () => {
-      if (ended) return;
-      ended = true;
-      this.#count--;
-      if (this.#count > 0) return;
-      this.#idle.resolve();
-      this.#idle = Promise.withResolvers<void>();
-    };
-  }
-
-  /** Resolves when none is under way. */
-  none(): Promise<void> {
-    return this.#count === 0 ? Promise.resolve() : this.#idle.promise;
-  }
 }

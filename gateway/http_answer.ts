@@ -1,7 +1,8 @@
-import { gzipSync } from "node:zlib";
-import { type ErrorBody, httpStatus, isRequestErrorCode, LakeSyncError } from "@lakesync/core";
+import type { PROTOBUF_TYPE, Scheduler } from "@lakesync/core";
+import { chooseCoding, type Coding, pack } from "./http_coding.ts";
+import { inParts, type ReaderWatchOptions, whileRead } from "./reader_watch.ts";
 
-/** Below this many characters an answer is not worth packing. */
+/** Below this many characters or bytes an answer is not worth packing. */
 const PACK_FROM = 1_024;
 
 /** An answer before it is packed for its caller. */
@@ -9,52 +10,22 @@ export interface Answer {
   /** Its status. */
   readonly status: number;
   /** Its media type. */
-  readonly type: "application/json" | "application/x-ndjson";
+  readonly type:
+    | "application/json"
+    | "application/x-ndjson"
+    | "text/event-stream"
+    | "text/plain; version=0.0.4; charset=utf-8"
+    | typeof PROTOBUF_TYPE;
   /** Its body, whole or in parts. */
-  readonly body: string | AsyncGenerator<string>;
+  readonly body: string | Uint8Array<ArrayBuffer> | AsyncGenerator<string | Uint8Array>;
+  /** The same as it is kept in gzip: to be read in its place. */
+  readonly gzip?: AsyncGenerator<Uint8Array<ArrayBuffer>>;
+  /** What it may be known by; its coding is added. Without it nobody keeps it. */
+  readonly etag?: string;
   /** More headers. */
   readonly headers?: { readonly [name: string]: string };
-}
-
-/**
- * An answer of JSON.
- *
- * @param value What it says, or its text where that is made already.
- * @returns Status 200.
- */
-export function json(value: unknown): Answer {
-  const body = typeof value === "string" ? value : JSON.stringify(value);
-  return { status: 200, type: "application/json", body };
-}
-
-/**
- * The answer to a request that failed.
- *
- * @param error Why.
- * @param requestId The request's id.
- * @returns Its status and body. A code that is none of the protocol's is told as `INTERNAL`, without
- * its message: that is for the log.
- */
-export function errorAnswer(error: LakeSyncError, requestId: string): Answer {
-  const known = isRequestErrorCode(error.code) && error.code !== "INTERNAL";
-  const body: ErrorBody = {
-    error: {
-      code: known ? error.code : "INTERNAL",
-      message: known
-        ? error.message
-        : `The gateway failed: its log has the cause under request id ${requestId}`,
-      requestId,
-      ...(known && error.details !== undefined && { details: error.details }),
-    },
-  };
-  const retry = error.code === "BACKPRESSURE" || error.code === "RATE_LIMITED" ||
-    error.code === "SHUTTING_DOWN";
-  return {
-    status: httpStatus(error.code),
-    type: "application/json",
-    body: JSON.stringify(body),
-    ...(retry && { headers: { "retry-after": "1" } }),
-  };
+  /** Called when it has gone out, where that is of interest. */
+  readonly onSent?: () => void;
 }
 
 /** What an answer is packed for. */
@@ -63,6 +34,12 @@ export interface RespondContext {
   readonly request: Request;
   /** Its id. */
   readonly requestId: string;
+  /** Headers that its answer has whatever it says. */
+  readonly headers: { readonly [name: string]: string };
+  /** A caller that reads nothing for so many ms is cut off. */
+  readonly idleMs: number;
+  /** Measures that. */
+  readonly scheduler: Scheduler;
   /** Breaks off a body that is being streamed. */
   readonly ends: AbortSignal;
   /** Called when the body has gone out or broken off; with the failure where one made it break off. */
@@ -80,36 +57,65 @@ export function respond(
   answer: Answer,
   context: RespondContext,
 ): Response {
-  const { request, requestId, ends, onEnd } = context;
+  const { request, requestId, onEnd } = context;
+  const { status, body } = answer;
   const headers = new Headers({
     ...answer.headers,
     "content-type": answer.type,
-    "cache-control": "no-store",
+    "cache-control": answer.etag === undefined ? "no-store" : "private, no-cache",
     "x-request-id": requestId,
+    ...context.headers,
   });
-  const { body } = answer;
-  const pack = acceptsGzip(request) && (typeof body !== "string" || body.length >= PACK_FROM);
-  if (pack) {
-    headers.set("content-encoding", "gzip");
-    headers.set("vary", "accept-encoding");
-  }
-  if (typeof body === "string") {
+  const coding = codingFor(answer, request);
+  if (answer.etag !== undefined) {
+    headers.set("etag", `"${answer.etag}${coding === undefined ? "" : `-${coding}`}"`);
+    headers.append("vary", "accept, accept-encoding, authorization");
+  } else if (coding !== undefined) headers.append("vary", "accept-encoding");
+  if (status === 204) headers.delete("content-type");
+  if (status === 204 || status === 304) {
     onEnd();
-    if (!pack) return new Response(body, { status: answer.status, headers });
-    // A page hardly grows at this level, and packing it takes two thirds of the time.
-    const packed = new Uint8Array(gzipSync(body, { level: 3 }));
-    return new Response(packed, { status: answer.status, headers });
+    return new Response(null, { status, headers });
   }
+  if (coding !== undefined) headers.set("content-encoding", coding);
   if (request.method === "HEAD") {
     onEnd();
-    void body.return(undefined);
-    return new Response(null, { status: answer.status, headers });
+    letGo(answer);
+    return new Response(null, { status, headers });
   }
-  const stream = textStream(body, { ends, onEnd });
-  return new Response(pack ? stream.pipeThrough(gzip()) : stream, {
-    status: answer.status,
-    headers,
-  });
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    onEnd();
+    const packed = coding === undefined ? body : pack(body, coding);
+    const { onSent } = answer;
+    if (onSent === undefined) return new Response(packed, { status, headers });
+    const bytes = typeof packed === "string" ? new TextEncoder().encode(packed) : packed;
+    const watched = whileRead(inParts(bytes), { ...context, onEnd: onSent });
+    return new Response(watched, { status, headers });
+  }
+  if (answer.type === "text/event-stream") {
+    // A proxy that packs or gathers what it passes on would hold events back.
+    headers.set("cache-control", "no-store, no-transform");
+    headers.set("x-accel-buffering", "no");
+    const events = partStream(body, { ...context, clean: true });
+    return new Response(whileRead(events, watching(context)), { status, headers });
+  }
+  const kept = coding === "gzip" ? answer.gzip : undefined;
+  const stream = partStream(kept ?? body, { ...context, clean: false });
+  const coded = coding === undefined || kept !== undefined ? stream : stream.pipeThrough(gzip());
+  return new Response(whileRead(coded, watching(context)), { status, headers });
+}
+
+function watching({ idleMs, scheduler }: RespondContext): ReaderWatchOptions {
+  return { idleMs, scheduler };
+}
+
+function codingFor(answer: Answer, request: Request): Coding | undefined {
+  const { body, type } = answer;
+  const accepted = request.headers.get("accept-encoding");
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    return body.length < PACK_FROM ? undefined : chooseCoding(accepted);
+  }
+  // An event must not wait in a packer until enough others have come.
+  return type === "text/event-stream" ? undefined : chooseCoding(accepted, ["gzip"]);
 }
 
 function gzip(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
@@ -119,25 +125,24 @@ function gzip(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer
   >;
 }
 
-function acceptsGzip(request: Request): boolean {
-  const accepted = request.headers.get("accept-encoding") ?? "";
-  return accepted.split(",").some((item) => {
-    const [coding, ...params] = item.split(";").map((part) => part.trim().toLowerCase());
-    return coding === "gzip" && !params.some((param) => /^q=0(\.0*)?$/.test(param));
-  });
+/** What a {@linkcode partStream} ends with. */
+interface PartStreamContext extends Pick<RespondContext, "ends" | "onEnd"> {
+  /** Whether `ends` closes it, as its own end does, and breaks nothing off. */
+  readonly clean: boolean;
 }
 
 /**
- * A stream that asks for the next text only when there is room for it. It breaks off with `ends`,
- * also while nobody reads it.
+ * A stream that asks for the next part only when it is read. It ends with `ends`, also while nobody
+ * reads it.
  */
-function textStream(
-  texts: AsyncGenerator<string>,
-  context: Pick<RespondContext, "ends" | "onEnd">,
+function partStream(
+  parts: AsyncGenerator<string | Uint8Array>,
+  context: PartStreamContext,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { ends } = context;
+  const { ends, clean } = context;
   const encoder = new TextEncoder();
   let breakOff = (): void => {};
+  let left = false;
   const onEnd = (failure?: unknown) => {
     ends.removeEventListener("abort", breakOff);
     context.onEnd(failure);
@@ -146,30 +151,47 @@ function textStream(
     start(controller) {
       breakOff = () => {
         onEnd();
-        controller.error(ends.reason);
-        void texts.return(undefined);
+        if (clean) controller.close();
+        else controller.error(ends.reason);
+        void giveUp(parts);
       };
       if (ends.aborted) breakOff();
       else ends.addEventListener("abort", breakOff);
     },
     async pull(controller) {
       try {
-        const next = await texts.next();
-        if (ends.aborted) return;
+        const next = await parts.next();
+        if (ends.aborted || left) return;
         if (next.done === true) {
           onEnd();
           controller.close();
         } else {
-          controller.enqueue(encoder.encode(next.value));
+          const part = next.value;
+          controller.enqueue(
+            typeof part === "string" ? encoder.encode(part) : part as Uint8Array<ArrayBuffer>,
+          );
         }
       } catch (thrown) {
+        if (left) return;
         onEnd(ends.aborted ? undefined : thrown);
         controller.error(thrown);
       }
     },
     async cancel() {
+      left = true;
       onEnd();
-      await texts.return(undefined);
+      await giveUp(parts);
     },
-  }, { highWaterMark: 1 });
+  }, { highWaterMark: 0 });
+}
+
+/** Lets go of an answer whose body nobody reads. */
+function letGo({ body, gzip, onSent }: Answer): void {
+  onSent?.();
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) void giveUp(gzip ?? body);
+}
+
+/** Lets go of parts that nobody reads. Whether they end well is nobody's business any more. */
+async function giveUp(parts: AsyncGenerator<unknown>): Promise<void> {
+  await parts.return(undefined).catch(() => {});
 }

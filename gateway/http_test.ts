@@ -7,7 +7,7 @@ import { insertTodo, ManualClock, test } from "@lakesync/testing";
 import { createHandler } from "./http.ts";
 import { memoryLogStore } from "./store_memory.ts";
 import { FakeDestination } from "./testdata/fake_destination.ts";
-import { openGateway, PROTO, push, storeWith, TODOS } from "./testdata/fixture.ts";
+import { openGateway, PROTO, push, storeWith, TODOS, withTables } from "./testdata/fixture.ts";
 import { errorOf, pushBody, rawRequest, serveGateway } from "./testdata/http_fixture.ts";
 
 test("GET pull answers a page of the log", async () => {
@@ -279,17 +279,17 @@ test("a large answer comes in gzip to a client that accepts it, and plain to ano
 
 test("serverHlc never goes back from answer to answer, also when the wall clock is set back", async () => {
   const clock = new ManualClock();
-  const store = memoryLogStore();
+  const store = memoryLogStore({ clock });
   let last = 0n;
   for (let start = 0; start < 2; start++) {
     const kept = storeWith(store, { close: () => Promise.resolve() });
-    await using served = await serveGateway({ clock, store: kept });
+    await using served = await serveGateway({ store: kept });
     for (let i = 0; i < 10; i++) {
       const response = i % 2 === 0
         ? await served.push({ clientId: "alice", deltas: [] })
         : await served.pull();
       const { serverHlc } = await response.json() as { serverHlc: string };
-      assert(BigInt(serverHlc) > last);
+      assert(BigInt(serverHlc) >= last);
       last = BigInt(serverHlc);
       clock.set(clock.now() - 60_000);
     }
@@ -312,9 +312,10 @@ test("a failure of the store is INTERNAL: its words go to the log and not to the
     },
   ];
   for (const failure of failures) {
-    const inner = memoryLogStore();
+    const inner = await withTables(memoryLogStore());
     const store = storeWith(inner, {
       append: failure,
+      head: failure,
       read: failure,
       snapshot: failure,
       stats: failure,
@@ -342,7 +343,7 @@ test("a failure is logged with its cause under the request's id", async () => {
     log: (_: LogLevel, event: string, facts?: { readonly [key: string]: unknown }) =>
       void lines.push([event, facts?.requestId, facts?.code, facts?.message]),
   };
-  const store = storeWith(memoryLogStore(), {
+  const store = storeWith(await withTables(memoryLogStore()), {
     append: () => Promise.resolve(err(new LakeSyncError("STORAGE_ERROR", "The disk is full"))),
   });
   await using served = await serveGateway({ store }, { logger });
@@ -408,10 +409,15 @@ test("POST flush takes the log to its destinations, and stats say how far everyt
   const { epoch } = served.gateway.store;
   const tables = JSON.parse('{ "todos": { "rows": 2 }, "__proto__": { "rows": 0 } }');
   const same = { head: 2, trimmedSeq: 0, tables, clients: 1, epoch };
-  assertEquals(await stats(), { ...same, flushedSeq: 0, lag: 2 });
+  const at = (flushedSeq: number) => {
+    const lag = 2 - flushedSeq;
+    const destinations = { lake: { flushedSeq, lag, cutOff: false } };
+    return { ...same, flushedSeq, lag, destinations };
+  };
+  assertEquals(await stats(), at(0));
   const flushed = await served.ask("/v1/admin/default/flush", { method: "POST" });
   assertEquals(await flushed.json(), { flushedSeq: 2, deltas: 2, objects: 2 });
-  assertEquals(await stats(), { ...same, flushedSeq: 2, lag: 0 });
+  assertEquals(await stats(), at(2));
 });
 
 test("POST flush without a destination is NOT_FOUND, a failing one INTERNAL without its words", async () => {

@@ -15,7 +15,7 @@ import {
 } from "@lakesync/core";
 import { insertTodo, ManualClock, test } from "@lakesync/testing";
 import { memoryLogStore } from "./store_memory.ts";
-import { openGateway, pull, pullAll, push, storeWith } from "./testdata/fixture.ts";
+import { openGateway, pull, pullAll, push, storeWith, withTables } from "./testdata/fixture.ts";
 
 function upsert(rowId: string, columns: { readonly [column: string]: JsonValue }): SourceChange {
   return { op: "upsert", table: "todos", rowId, columns: new Map(Object.entries(columns)) };
@@ -124,7 +124,7 @@ test("ingest() of the same records from the beginning makes no delta", async () 
 for (const when of ["before", "after"]) {
   test(`ingest() goes on after a crash just ${when} the commit of any batch`, async () => {
     for (let crash = 0; crash < batches.length; crash++) {
-      const store = memoryLogStore();
+      const store = await withTables(memoryLogStore());
       let appends = 0;
       const crashing = storeWith(store, {
         append: async (request) => {

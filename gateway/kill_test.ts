@@ -112,7 +112,7 @@ class Device {
     this.#repeats = false;
     for (const { deltaId } of deltas) this.acknowledged.add(deltaId);
     this.#unanswered = undefined;
-    assert(compareHlc(answer.serverHlc, this.serverHlc) > 0, "serverHlc went back");
+    assert(compareHlc(answer.serverHlc, this.serverHlc) >= 0, "serverHlc went back");
     this.serverHlc = answer.serverHlc;
     return true;
   }

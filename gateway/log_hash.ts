@@ -3,6 +3,9 @@
  * reset store is noticed. It mixes the deltas' ids, which are SHA-256 already, into 53 bits, cheaply.
  */
 
+/** 36^5: what five base-36 digits hold. */
+const HALF = 60_466_176;
+
 /** The hash of an empty log. */
 export const EMPTY_HASH = 0;
 
@@ -31,5 +34,8 @@ export function extendHash(hash: number, deltaId: string): number {
  * @returns Its base-36 text; `"0"` for an empty log.
  */
 export function hashText(hash: number): string {
-  return hash.toString(36);
+  // In two halves of 32 bits each: V8 takes several times as long for the digits of a larger number.
+  const high = Math.floor(hash / HALF);
+  const low = hash - high * HALF;
+  return high === 0 ? low.toString(36) : high.toString(36) + low.toString(36).padStart(5, "0");
 }

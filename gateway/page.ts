@@ -2,12 +2,18 @@ import { Buffer } from "node:buffer";
 import {
   type Delta,
   encodeRow,
+  err,
+  LakeSyncError,
   type LogEntry,
   type LogPosition,
   type LogStore,
   ok,
   type Result,
+  type RowFacts,
+  type RowKey,
 } from "@lakesync/core";
+import { trimmedError } from "./store_error.ts";
+import { tableKey } from "./table_key.ts";
 import { nextTurn } from "./turn.ts";
 
 /** What a caller may see and asked for. */
@@ -16,6 +22,18 @@ export interface PageFilter {
   readonly own: string | undefined;
   /** Only these tables; undefined for all. */
   readonly tables: ReadonlySet<string> | undefined;
+  /**
+   * What all entries that may reach the caller are found by; undefined for the keys of its tables.
+   *
+   * @default {undefined}
+   */
+  readonly keys?: readonly string[];
+  /**
+   * Whether the rules let a row through that is alive, by what they look at in it.
+   *
+   * @default {() => true}
+   */
+  readonly sees?: (row: RowKey, facts: RowFacts | undefined) => boolean;
 }
 
 /** How large a page may become. It exceeds this only to finish a transaction. */
@@ -44,62 +62,83 @@ const READ_LIMIT = 1000;
  *
  * @param store The log.
  * @param after Where the caller stands; the end of a transaction.
- * @param options What the caller may see, and how much of it.
+ * @param options What the caller may see, and how much of it; and where the log is to end, which is
+ * its head else.
  * @returns The page, which ends between transactions.
  */
 export async function readPage(
   store: LogStore,
   after: LogPosition,
-  options: { filter: PageFilter; size: PageSize },
+  options: { filter: PageFilter; size: PageSize; head?: LogPosition },
 ): Promise<Result<Page>> {
   const { filter, size } = options;
   const items: string[] = [];
+  const keys = filter.keys ?? (filter.tables && [...filter.tables].map(tableKey));
+  const head = options.head === undefined ? await store.head() : ok(options.head);
+  if (!head.ok) return head;
   let bytes = 0;
-  let position = after;
-  let readTo = after.seq;
-  for (;;) {
-    const read = await store.read(readTo, { limit: READ_LIMIT, maxChars: size.maxBytes });
+  // The head ends a transaction: whole ones are appended. Once the page is full, its last one's end.
+  let through = head.value.seq;
+  let last: LogEntry | undefined;
+  for (let readTo = after.seq; readTo < through;) {
+    const read = await store.read(readTo, {
+      limit: READ_LIMIT,
+      maxChars: size.maxBytes,
+      through,
+      ...(keys !== undefined && { keys }),
+    });
     if (!read.ok) return read;
     for (const entry of read.value) {
+      readTo = Math.min(entry.seq, through);
+      if (entry.seq > through) break;
+      last = entry;
       const item = itemOf(entry, filter);
-      if (item !== undefined) {
-        items.push(item);
-        bytes += Buffer.byteLength(item);
-      }
-      readTo = entry.seq;
-      if (!entry.txEnd) continue;
-      position = { seq: entry.seq, hash: entry.hash };
-      if (items.length >= size.limit || bytes >= size.maxBytes) {
-        const head = await store.head();
-        if (!head.ok) return head;
-        return ok({ items, position, hasMore: head.value.seq > position.seq });
-      }
+      if (item === undefined) continue;
+      items.push(item);
+      bytes += Buffer.byteLength(item);
+      if (items.length >= size.limit || bytes >= size.maxBytes) through = entry.txLast;
     }
-    // Whole transactions are appended, so an empty read is the end of one too.
-    if (read.value.length === 0) return ok({ items, position, hasMore: false });
+    if (read.value.length === 0) break;
     // A long way through entries that this caller does not get must not hold up the others.
     if (read.value.length === READ_LIMIT) await new Promise<void>(nextTurn);
   }
+  const hasMore = through < head.value.seq;
+  if (!hasMore) return ok({ items, position: head.value, hasMore });
+  const hash = last?.seq === through ? ok(last.hash) : await store.hashAt(through);
+  if (!hash.ok) return hash;
+  // A trim may have overtaken the page.
+  if (hash.value === undefined) return err(trimmedError(through, through));
+  return ok({ items, position: { seq: through, hash: hash.value }, hasMore });
 }
 
 /** The item by which an entry reaches a caller, or undefined where it does not. */
 function itemOf(entry: LogEntry, filter: PageFilter): string | undefined {
   if (filter.tables !== undefined && !filter.tables.has(entry.table)) return undefined;
-  const { before, after, last, life, columns, state } = entry.effect;
-  if (after === "alive" && (before === "alive" || before === "none")) {
+  const { sees = seesAll } = filter;
+  const { before, after, last, life, columns, state, judged } = entry.effect;
+  const was = before === "alive" && sees(entry, judged?.before);
+  const is = after === "alive" && sees(entry, judged?.after);
+  if (is && (was || before === "none")) {
     return life || columns === undefined || columns.length > 0
       ? deltaItem(entry, filter)
       : undefined;
   }
-  if (!last) return undefined;
-  if (before === "alive" && after === "dead") {
-    return JSON.stringify({ op: "DELETE", ...rowAndTx(entry) });
+  if (!last || was === is) return undefined;
+  const { txId, table, rowId } = rowAndTx(entry);
+  if (!is) {
+    return JSON.stringify({ op: after === "dead" ? "DELETE" : "REMOVE", table, rowId, txId });
   }
-  if (after === "alive" && state !== undefined) {
-    const { txId, table, rowId } = rowAndTx(entry);
-    return JSON.stringify({ op: "ENTER", ...encodeRow({ table, rowId, state }), txId });
+  if (state === undefined) {
+    throw new LakeSyncError(
+      "CORRUPT",
+      `Entry ${entry.seq} lacks its row: restore a backup of the log`,
+    );
   }
-  return undefined;
+  return JSON.stringify({ op: "ENTER", ...encodeRow({ table, rowId, state }), txId });
+}
+
+function seesAll(): boolean {
+  return true;
 }
 
 function deltaItem(entry: LogEntry, filter: PageFilter): string {

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type LogStore, unwrapOrThrow } from "@lakesync/core";
+import { type LogStore, ok, unwrapOrThrow } from "@lakesync/core";
 import { insertTodo, makeDelta, test } from "@lakesync/testing";
 import { readPage } from "./page.ts";
 import { memoryLogStore } from "./store_memory.ts";
@@ -164,7 +164,7 @@ test("a page ends at its limit, between transactions, and says whether there is 
     const pages: [number, number, boolean][] = [];
     for (let cursor = "", more = true; more;) {
       const page = await pull(gateway, { cursor, limit });
-      pages.push([page.deltas.length, page.seq, page.hasMore]);
+      pages.push([page.deltas.length, page.seq as number, page.hasMore]);
       ({ cursor, hasMore: more } = page);
     }
     return pages;
@@ -210,7 +210,11 @@ test("tables leaves out the others and still brings the caller to the head", asy
 test("readPage() lets others run on a long way through entries that the caller does not get", async () => {
   const store = memoryLogStore();
   const gateway = await openGateway({ store });
-  const deltas = Array.from({ length: 5_000 }, (_, i) => insertTodo(`r${i}`, i + 1));
+  // UPDATEs make no rows.
+  const deltas = Array.from(
+    { length: 5_000 },
+    (_, i) => updateTodo(`r${i}`, i + 1, { done: true }),
+  );
   await push(gateway, deltas);
   let reads = 0;
   let turns = 0;
@@ -222,12 +226,74 @@ test("readPage() lets others run on a long way through entries that the caller d
     },
   });
   const page = await readPage(counted, { seq: 0, hash: "0" }, {
-    filter: { own: undefined, tables: new Set(["nothing"]) },
+    filter: { own: undefined, tables: undefined },
     size: { limit: 10, maxBytes: 1_000_000 },
   });
-  assertEquals(unwrapOrThrow(page).position.seq, 5_000);
-  assertEquals(reads, 6);
+  assertEquals(unwrapOrThrow(page), {
+    items: [],
+    position: unwrapOrThrow(await store.head()),
+    hasMore: false,
+  });
+  assertEquals(reads, 5);
   assert(turns >= 4, `${turns} turns of the event loop in between`);
+});
+
+test("a page of one table ends where its last transaction does, whatever else that has", async () => {
+  const store = memoryLogStore();
+  const gateway = await openGateway({ store });
+  const others = [1, 2, 3, 4, 5].map((n) => makeDelta({ ...hidden, rowId: `x${n}`, hlc: `${n}` }));
+  await push(gateway, [
+    inTx(others[0]!, "t"),
+    inTx(insertTodo("a", 10), "t"),
+    inTx(others[1]!, "t"),
+    inTx(insertTodo("b", 11), "t"),
+    inTx(others[2]!, "t"),
+    others[3]!,
+    insertTodo("c", 12),
+    others[4]!,
+  ]);
+  const first = await pull(gateway, { tables: "todos", limit: "1" });
+  assertEquals([first.deltas.length, first.seq, first.hasMore], [2, 5, true]);
+  const second = await pull(gateway, { tables: "todos", limit: "1", cursor: first.cursor });
+  assertEquals([second.deltas.length, second.seq, second.hasMore], [1, 7, true]);
+  const third = await pull(gateway, { tables: "todos", limit: "1", cursor: second.cursor });
+  assertEquals([third.deltas, third.seq, third.hasMore], [[], 8, false]);
+  for (const table of ["todos", "__proto__", "todos,__proto__"]) {
+    const all = await pull(gateway, { tables: table });
+    assertEquals([all.seq, all.hasMore], [8, false]);
+  }
+});
+
+test("a page of one table reads no entries of others", async () => {
+  const store = memoryLogStore();
+  const gateway = await openGateway({ store });
+  await push(gateway, Array.from({ length: 500 }, (_, i) => insertTodo(`r${i}`, i + 1)));
+  await push(gateway, [hidden]);
+  let read = 0;
+  const counted = storeWith(store, {
+    read: async (after, options) => {
+      const entries = await store.read(after, options);
+      read += unwrapOrThrow(entries).length;
+      return entries;
+    },
+  });
+  const page = await readPage(counted, { seq: 0, hash: "0" }, {
+    filter: { own: undefined, tables: new Set(["__proto__"]) },
+    size: { limit: 10, maxBytes: 1_000_000 },
+  });
+  assertEquals([unwrapOrThrow(page).items.length, read], [1, 1]);
+});
+
+test("a page that a trim overtakes asks for a checkpoint", async () => {
+  const store = memoryLogStore();
+  const gateway = await openGateway({ store });
+  await push(gateway, [inTx(insertTodo("a", 1), "t"), inTx(hidden, "t"), insertTodo("b", 2)]);
+  const trimmed = storeWith(store, { hashAt: () => Promise.resolve(ok(undefined)) });
+  const page = await readPage(trimmed, { seq: 0, hash: "0" }, {
+    filter: { own: undefined, tables: new Set(["todos"]) },
+    size: { limit: 1, maxBytes: 1_000_000 },
+  });
+  assertEquals(page.ok || page.error.code, "CHECKPOINT_REQUIRED");
 });
 
 test("readPage() hands on the store's failure", async () => {

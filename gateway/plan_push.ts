@@ -10,6 +10,8 @@ import {
   type RowState,
   unpackHlc,
 } from "@lakesync/core";
+import { joinedValues, type RulesInForce } from "./rules_registry.ts";
+import type { WriteRules } from "./rules_write.ts";
 import { appendTransaction, WorkingRows } from "./working_rows.ts";
 
 /** A delta of a push after it was decoded, or why it was refused there. */
@@ -42,6 +44,18 @@ export interface PlanPushOptions {
   readonly now: number;
   /** How far ahead of it a stamp may be, in ms. */
   readonly maxDriftMs: number;
+  /**
+   * The rules in force, and what they let the pusher write; undefined where there are none.
+   *
+   * @default {undefined}
+   */
+  readonly rules?: { readonly inForce: RulesInForce; readonly write: WriteRules } | undefined;
+  /**
+   * Whether it follows a delta that was too far ahead: what is not a duplicate is `CLOCK_DRIFT`.
+   *
+   * @default {false}
+   */
+  readonly late?: boolean;
 }
 
 interface Fault {
@@ -62,13 +76,13 @@ export function planPush(
   view: AppendView,
   options: PlanPushOptions,
 ): PushPlan {
-  const rows = new WorkingRows(view);
+  const rows = new WorkingRows(view, options.rules?.inForce);
   const entries: NewEntry[] = [];
   const rejected: Rejection[] = [];
   /** What this push appends so far: each delta's id, with the start of its transaction. */
   const seen = new Map<string, number>();
   let duplicates = 0;
-  let drifted = false;
+  let drifted = options.late === true;
 
   for (let start = 0; start < deltas.length;) {
     const end = transactionEnd(deltas, start);
@@ -109,6 +123,17 @@ export function planPush(
       refused.push({ item, fault });
     }
     if (cause === undefined) {
+      const forbidden = options.rules?.write.judge(fresh, (table, rowId) => rows.get(table, rowId));
+      if (forbidden !== undefined) {
+        cause = { code: "FORBIDDEN_WRITE", message: forbidden.message };
+        const { deltaId } = fresh[forbidden.index]!;
+        const culprit = refused.find(({ item, fault }) =>
+          item.deltaId === deltaId && fault === undefined
+        )!;
+        culprit.fault = cause;
+      }
+    }
+    if (cause === undefined) {
       appendTransaction(fresh, rows, entries);
       duplicates += repeats;
     } else {
@@ -119,7 +144,8 @@ export function planPush(
     }
     start = end;
   }
-  return { entries, rows: rows.changed(), accepted: entries.length, duplicates, rejected };
+  const values = joinedValues(entries, rows.rules, view.head.seq);
+  return { entries, rows: rows.changed(), values, accepted: entries.length, duplicates, rejected };
 }
 
 const DRIFTED: Fault = {

@@ -32,6 +32,7 @@ function view(
     purged: options.purged,
     duplicate: (delta) => known.has(delta.deltaId) ? 3 : undefined,
     row: (table, rowId) => rows.get(rowKey(table, rowId)),
+    value: () => undefined,
   };
 }
 

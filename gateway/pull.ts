@@ -1,12 +1,22 @@
 import { createHash } from "node:crypto";
-import { canonicalJson, err, isIdentifier, LakeSyncError, ok, type Result } from "@lakesync/core";
-import { type Caller, checkClientId } from "./caller.ts";
+import {
+  canonicalJson,
+  type Claims,
+  err,
+  isIdentifier,
+  LakeSyncError,
+  ok,
+  type Result,
+} from "@lakesync/core";
+import { type Caller, checkClientId, claimsOf } from "./caller.ts";
 import type { GatewayLimits } from "./limits.ts";
 
 /** The parameters of a pull after they were checked. */
 export interface PullParams {
   /** Who asks. */
   readonly clientId: string;
+  /** What rules see of who asks. */
+  readonly claims: Claims;
   /** Where it stands; `""` is the beginning. */
   readonly cursor: string;
   /** The most items. */
@@ -58,6 +68,7 @@ export function parsePull(
   }
   return ok({
     clientId: clientId.value,
+    claims: claimsOf(caller, clientId.value),
     cursor: query.get("cursor") ?? "",
     limit: Math.min(limit, limits.maxPageItems),
     tables: tables === undefined || tables.length === 0 ? undefined : tables,
@@ -71,13 +82,18 @@ export function parsePull(
  * The digest of what a caller may see and asked for: a cursor is good only under the same one.
  *
  * @param params The tables and the schema version that it asked with.
+ * @param rules The canonical text of what the rules let it see; undefined where there are none.
  * @returns 16 hex digits.
  */
-export function viewDigest(params: Pick<PullParams, "tables" | "schemaVersion">): string {
+export function viewDigest(
+  params: Pick<PullParams, "tables" | "schemaVersion">,
+  rules: string | undefined,
+): string {
   const { tables, schemaVersion } = params;
   const view = canonicalJson({
     tables: tables === undefined ? null : [...new Set(tables)].sort(),
     schemaVersion: schemaVersion ?? null,
+    ...(rules !== undefined && { rules }),
   });
   return createHash("sha256").update(view).digest("hex").slice(0, 16);
 }

@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
+  type Claims,
   deltaIdText,
   err,
   isClientId,
@@ -12,9 +13,13 @@ import {
   type Result,
   type TableIndex,
 } from "@lakesync/core";
-import { type Caller, checkClientId, subjectOf } from "./caller.ts";
+import { type Caller, checkClientId, claimsOf, isOwnClientId } from "./caller.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { type DecodedDelta, planPush, type PushPlan, transactionOf } from "./plan_push.ts";
+import type { Memberships } from "./memberships.ts";
+import { JOINED_KEY, RULES_KEY, type RulesRegistry } from "./rules_registry.ts";
+import { membersNow } from "./write_members.ts";
+import { WriteRules } from "./rules_write.ts";
 
 /** A push whose form is right as a whole. */
 export interface DecodedPush {
@@ -22,6 +27,8 @@ export interface DecodedPush {
   readonly clientId: string;
   /** Its deltas, each decoded or refused. */
   readonly deltas: readonly DecodedDelta[];
+  /** What its maker's token says, for rules. */
+  readonly claims: Claims;
 }
 
 /** What a push is decoded against. */
@@ -36,15 +43,26 @@ export interface DecodePushContext {
   readonly limits: GatewayLimits;
 }
 
+/** A push whose form is right, before its deltas are looked at. */
+export interface PushHead {
+  /** Who pushes. */
+  readonly clientId: string;
+  /** Its deltas as they were sent. */
+  readonly deltas: readonly unknown[];
+}
+
 /**
- * Reads the body of a push.
+ * Reads the body of a push, but for its deltas.
  *
  * @param body Its parsed JSON.
  * @param context What it is read against.
- * @returns The push; `VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`, `CONFLICT` or `FORBIDDEN` where all of
- * it is refused.
+ * @returns Who pushes what; `VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`, `CONFLICT` or `FORBIDDEN` where
+ * all of it is refused.
  */
-export function decodePush(body: unknown, context: DecodePushContext): Result<DecodedPush> {
+export function readPushHead(
+  body: unknown,
+  context: Omit<DecodePushContext, "tables">,
+): Result<PushHead> {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     return invalid("The body must be an object { clientId, deltas }");
   }
@@ -77,11 +95,28 @@ export function decodePush(body: unknown, context: DecodePushContext): Result<De
       );
     }
   }
-  const subject = subjectOf(clientId.value);
+  return ok({ clientId: clientId.value, deltas });
+}
+
+/**
+ * Reads the body of a push.
+ *
+ * @param body Its parsed JSON.
+ * @param context What it is read against.
+ * @returns The push; `VALIDATION_ERROR`, `PAYLOAD_TOO_LARGE`, `CONFLICT` or `FORBIDDEN` where all of
+ * it is refused.
+ */
+export function decodePush(body: unknown, context: DecodePushContext): Result<DecodedPush> {
+  const head = readPushHead(body, context);
+  if (!head.ok) return head;
+  const { clientId, deltas } = head.value;
   const decoded: DecodedDelta[] = [];
   for (const [index, value] of deltas.entries()) {
     const maker = clientIdOf(value);
-    if (maker !== undefined && maker !== clientId.value && subjectOf(maker) !== subject) {
+    if (
+      maker !== undefined &&
+      !isOwnClientId(context.caller, { own: clientId, other: maker })
+    ) {
       return err(
         new LakeSyncError(
           "FORBIDDEN",
@@ -92,7 +127,7 @@ export function decodePush(body: unknown, context: DecodePushContext): Result<De
     }
     decoded.push(decodeDelta(index, value, context));
   }
-  return ok({ clientId: clientId.value, deltas: decoded });
+  return ok({ clientId, deltas: decoded, claims: claimsOf(context.caller, clientId) });
 }
 
 function decodeDelta(index: number, value: unknown, context: DecodePushContext): DecodedDelta {
@@ -123,7 +158,7 @@ function decodeDelta(index: number, value: unknown, context: DecodePushContext):
       );
     }
   }
-  if (createHash("sha256").update(idText).digest("hex") !== delta.deltaId) {
+  if (hash("sha256", idText) !== delta.deltaId) {
     return refuse("BAD_DELTA_ID", "deltaId is not the SHA-256 of the delta's canonical JSON");
   }
   const tx = delta.txId === undefined ? undefined : transactionOf(delta);
@@ -152,38 +187,68 @@ function jsonBytes(value: unknown): number {
   }
 }
 
+/** What {@linkcode appendPush} goes by. */
+export interface AppendPushContext {
+  /** The limits. */
+  readonly limits: GatewayLimits;
+  /** The rules. */
+  readonly rules: RulesRegistry;
+  /** What rules find in other tables. */
+  readonly memberships: Memberships;
+  /**
+   * Whether it follows a delta that was too far ahead.
+   *
+   * @default {false}
+   */
+  readonly late?: boolean;
+}
+
+/** What became of a push: its answer but for the clock, by one log. */
+export type PushOutcome = Omit<PushAnswer, "serverHlc" | "seq"> & { readonly seq: number };
+
 /**
  * Appends what of a push may be appended.
  *
  * @param store The log.
  * @param push The decoded push.
- * @param context The clock and the limits.
- * @returns The answer (the caller adds the clock), and whether the log grew.
+ * @param context The limits and the rules.
+ * @returns The answer (the caller adds the clock).
  */
 export async function appendPush(
   store: LogStore,
   push: DecodedPush,
-  context: { wallMs: () => number; limits: GatewayLimits },
-): Promise<Result<{ answer: Omit<PushAnswer, "serverHlc">; grew: boolean }>> {
+  context: AppendPushContext,
+): Promise<Result<PushOutcome>> {
   const deltas = push.deltas.flatMap(({ delta }) => delta === undefined ? [] : [delta]);
+  const members = await membersNow(push.claims, { store, ...context });
+  if (!members.ok) return members;
   let plan: PushPlan | undefined;
+  let moved = false;
   const appended = await store.append({
     clientId: push.clientId,
     deltas,
     rows: deltas,
+    // Read in the same commit: no delta gets past rules that were put before it.
+    values: [RULES_KEY, JOINED_KEY],
     plan(view) {
-      const now = Math.max(view.now, context.wallMs());
-      plan = planPush(push.deltas, view, { now, maxDriftMs: context.limits.maxDriftMs });
+      const inForce = context.rules.parse(view.value(RULES_KEY));
+      const known = members.value;
+      // What rules find in other tables was looked up before: where it may have changed, once more.
+      moved = inForce !== undefined && inForce.joined.size > 0 &&
+        (known?.text !== inForce.text || known.joined !== view.value(JOINED_KEY));
+      if (moved) return { entries: [], rows: [] };
+      const { maxDriftMs } = context.limits;
+      const rules = inForce &&
+        { inForce, write: new WriteRules(inForce, push.claims, known?.counts) };
+      const { late = false } = context;
+      plan = planPush(push.deltas, view, { now: view.now, maxDriftMs, rules, late });
       return plan;
     },
   });
   if (!appended.ok) return appended;
+  if (moved) return await appendPush(store, push, context);
   const { accepted = 0, duplicates = 0, rejected = [] } = plan ?? {};
-  const { head, first } = appended.value;
-  return ok({
-    answer: { accepted, duplicates, rejected, seq: head.seq },
-    grew: first !== undefined,
-  });
+  return ok({ accepted, duplicates, rejected, seq: appended.value.head.seq });
 }
 
 function invalid(message: string): Result<never> {

@@ -4,7 +4,15 @@ import { type Delta, err, LakeSyncError, type LogStore, unwrapOrThrow } from "@l
 import { insertTodo, Prng, test, withTempDir } from "@lakesync/testing";
 import { memoryLogStore } from "./store_memory.ts";
 import { openSqliteLogStore } from "./store_sqlite.ts";
-import { ANYONE, inTx, openGateway, pullAll, push, storeWith } from "./testdata/fixture.ts";
+import {
+  ANYONE,
+  inTx,
+  openGateway,
+  pullAll,
+  push,
+  storeWith,
+  withTables,
+} from "./testdata/fixture.ts";
 
 type WithStore = (body: (store: LogStore) => Promise<void>) => Promise<void>;
 
@@ -60,11 +68,11 @@ for (const [name, withStore] of stores) {
         const mine = entries.filter((entry) => entry.clientId === clientId);
         assertEquals(mine.map(({ rowId }) => rowId), rowIds);
       }
-      entries.forEach(({ json, txEnd }, i) => {
+      entries.forEach(({ json, seq, txLast }, i) => {
         const next = entries[i + 1];
         const txId = (JSON.parse(json) as Delta).txId;
         const nextTxId = next === undefined ? undefined : (JSON.parse(next.json) as Delta).txId;
-        assertEquals(txEnd, txId !== nextTxId);
+        assertEquals(seq === txLast, txId !== nextTxId);
       });
     }));
 
@@ -84,7 +92,7 @@ for (const [name, withStore] of stores) {
   test(`a push that the store fails on is refused whole and taken when it is repeated (${name})`, () =>
     withStore(async (store) => {
       let broken = true;
-      const flaky = storeWith(store, {
+      const flaky = storeWith(await withTables(store), {
         append: (request) =>
           broken
             ? Promise.resolve(err(new LakeSyncError("STORAGE_ERROR", "The disk is full")))

@@ -13,49 +13,48 @@ import {
 
 const KEY = "schema";
 
-/** The tables of a gateway, kept in its store. */
+/** The tables of a gateway at one time. */
+export interface SchemaSet {
+  /** The tables. */
+  readonly tables: readonly TableSchema[];
+  /** The tables, indexed. */
+  readonly index: ReadonlyMap<string, TableIndex>;
+  /** The greatest version among them; 0 without tables. */
+  readonly version: number;
+}
+
+/**
+ * The tables of a gateway, kept in its store. Other instances may put new ones at any time. But they
+ * only grow: what fits a set that this instance knows fits all later ones, and only before something
+ * is refused, or where the set itself is what counts, the stored one must be looked at.
+ */
 export class SchemaRegistry {
   readonly #store: LogStore;
-  #tables: readonly TableSchema[];
-  #index: ReadonlyMap<string, TableIndex>;
-  #last: Promise<void> = Promise.resolve();
+  #known: SchemaSet;
+  /** What `known` was read from. */
+  #text: string | undefined;
 
-  private constructor(store: LogStore, tables: readonly TableSchema[]) {
+  private constructor(store: LogStore) {
     this.#store = store;
-    this.#tables = tables;
-    this.#index = indexTables(tables);
+    this.#known = schemaSet([]);
   }
 
   /** Opens the registry of a store. */
   static async open(store: LogStore): Promise<Result<SchemaRegistry>> {
-    const stored = await store.getValue(KEY);
-    if (!stored.ok) return stored;
-    if (stored.value === undefined) return ok(new SchemaRegistry(store, []));
-    try {
-      const tables = parseTableSchemas(JSON.parse(stored.value), "schema");
-      return tables.ok ? ok(new SchemaRegistry(store, tables.value)) : tables;
-    } catch (cause) {
-      return err(
-        new LakeSyncError("CORRUPT", "The stored schema is not JSON: restore a backup of the log", {
-          cause,
-        }),
-      );
-    }
+    const registry = new SchemaRegistry(store);
+    const stored = await registry.current();
+    return stored.ok ? ok(registry) : stored;
   }
 
-  /** The tables. */
-  get tables(): readonly TableSchema[] {
-    return this.#tables;
+  /** The newest set that this instance has seen. */
+  get known(): SchemaSet {
+    return this.#known;
   }
 
-  /** The tables, indexed. */
-  get index(): ReadonlyMap<string, TableIndex> {
-    return this.#index;
-  }
-
-  /** The greatest version among the tables; 0 without tables. */
-  get version(): number {
-    return this.#tables.reduce((version, table) => Math.max(version, table.version), 0);
+  /** The stored set; the very object that is `known` where it has not changed. */
+  async current(): Promise<Result<SchemaSet>> {
+    const stored = await this.#store.getValue(KEY);
+    return stored.ok ? this.#take(stored.value) : stored;
   }
 
   /**
@@ -64,25 +63,60 @@ export class SchemaRegistry {
    * @param value `{ tables: [schema, …] }` from outside.
    * @returns The set; `VALIDATION_ERROR` where its form is bad, `CONFLICT` where it narrows.
    */
-  put(value: unknown): Promise<Result<readonly TableSchema[]>> {
-    // One after the other: each is judged by what the one before it left.
-    const put = this.#last.then(() => this.#put(value));
-    this.#last = put.then(() => {}, () => {});
-    return put;
-  }
-
-  async #put(value: unknown): Promise<Result<readonly TableSchema[]>> {
+  async put(value: unknown): Promise<Result<readonly TableSchema[]>> {
     const given = typeof value === "object" && value !== null && "tables" in value
       ? value.tables
       : undefined;
     const tables = parseTableSchemas(given, "tables");
     if (!tables.ok) return tables;
-    const allowed = checkEvolution(this.#tables, tables.value);
-    if (!allowed.ok) return allowed;
-    const stored = await this.#store.setValue(KEY, JSON.stringify(tables.value));
-    if (!stored.ok) return stored;
-    this.#tables = tables.value;
-    this.#index = indexTables(tables.value);
-    return ok(this.#tables);
+    const text = JSON.stringify(tables.value);
+    let judged: Result<unknown> = ok(undefined);
+    // Judged and set in one commit: no other instance's set comes in between.
+    const appended = await this.#store.append({
+      clientId: "@schema",
+      deltas: [],
+      rows: [],
+      values: [KEY],
+      plan(view) {
+        const stored = parseStored(view.value(KEY));
+        judged = stored.ok ? checkEvolution(stored.value, tables.value) : stored;
+        return { entries: [], rows: [], ...(judged.ok && { values: new Map([[KEY, text]]) }) };
+      },
+    });
+    if (!appended.ok) return appended;
+    if (!judged.ok) return judged;
+    this.#text = text;
+    this.#known = schemaSet(tables.value);
+    return tables;
   }
+
+  #take(text: string | undefined): Result<SchemaSet> {
+    if (text === this.#text) return ok(this.#known);
+    const tables = parseStored(text);
+    if (!tables.ok) return tables;
+    this.#text = text;
+    this.#known = schemaSet(tables.value);
+    return ok(this.#known);
+  }
+}
+
+function parseStored(text: string | undefined): Result<readonly TableSchema[]> {
+  if (text === undefined) return ok([]);
+  try {
+    return parseTableSchemas(JSON.parse(text), "schema");
+  } catch (cause) {
+    return err(
+      new LakeSyncError("CORRUPT", "The stored schema is not JSON: restore a backup of the log", {
+        cause,
+      }),
+    );
+  }
+}
+
+function schemaSet(tables: readonly TableSchema[]): SchemaSet {
+  return {
+    tables,
+    index: indexTables(tables),
+    version: tables.reduce((version, table) => Math.max(version, table.version), 0),
+  };
 }

@@ -4,7 +4,6 @@ import { test } from "@lakesync/testing";
 import { SchemaRegistry } from "./schema_registry.ts";
 import { memoryLogStore } from "./store_memory.ts";
 import { PROTO, storeWith, TODOS } from "./testdata/fixture.ts";
-import { nextTurn } from "./turn.ts";
 
 async function open(store: LogStore = memoryLogStore()): Promise<SchemaRegistry> {
   return unwrapOrThrow(await SchemaRegistry.open(store));
@@ -17,7 +16,8 @@ async function codeOfPut(registry: SchemaRegistry, value: unknown): Promise<stri
 
 test("SchemaRegistry starts without tables at version 0", async () => {
   const registry = await open();
-  assertEquals([registry.tables, registry.version, registry.index.size], [[], 0, 0]);
+  const { tables, version, index } = registry.known;
+  assertEquals([tables, version, index.size], [[], 0, 0]);
 });
 
 test("SchemaRegistry keeps a set, its index and its greatest version, also over a restart", async () => {
@@ -25,9 +25,9 @@ test("SchemaRegistry keeps a set, its index and its greatest version, also over 
   const tables = [{ ...TODOS, version: 3 }, PROTO];
   const put = await (await open(store)).put({ tables });
   assertEquals(unwrapOrThrow(put), tables);
-  const again = await open(store);
-  assertEquals([again.tables, again.version], [tables, 3]);
-  assertEquals(again.index.get("__proto__")?.columns.has("constructor"), true);
+  const { known } = await open(store);
+  assertEquals([known.tables, known.version], [tables, 3]);
+  assertEquals(known.index.get("__proto__")?.columns.has("constructor"), true);
 });
 
 const widened: TableSchema = {
@@ -74,7 +74,7 @@ for (const [title, tables, code] of changes) {
     const registry = await open();
     unwrapOrThrow(await registry.put({ tables: [TODOS, PROTO] }));
     assertEquals(await codeOfPut(registry, { tables }), code);
-    if (code !== "ok") assertEquals(registry.tables, [TODOS, PROTO]);
+    if (code !== "ok") assertEquals(registry.known.tables, [TODOS, PROTO]);
   });
 }
 
@@ -85,32 +85,39 @@ test("SchemaRegistry.put() refuses what is not { tables }", async () => {
   }
 });
 
-test("SchemaRegistry.put() judges concurrent sets one after the other", async () => {
-  const inner = memoryLogStore();
-  const store = storeWith(inner, {
-    setValue: async (key, value) => {
-      await new Promise<void>(nextTurn);
-      return await inner.setValue(key, value);
-    },
-  });
-  const registry = await open(store);
-  const a: TableSchema = { table: "a", version: 1, columns: [] };
-  const b: TableSchema = { table: "b", version: 1, columns: [] };
+const a: TableSchema = { table: "a", version: 1, columns: [] };
+const b: TableSchema = { table: "b", version: 1, columns: [] };
+
+test("SchemaRegistry.put() judges concurrent sets of several instances one after the other", async () => {
+  const store = memoryLogStore();
+  const [one, two] = [await open(store), await open(store)];
   const codes = await Promise.all([
-    codeOfPut(registry, { tables: [a] }),
-    codeOfPut(registry, { tables: [b] }),
-    codeOfPut(registry, { tables: [a, b] }),
+    codeOfPut(one, { tables: [a] }),
+    codeOfPut(two, { tables: [b] }),
+    codeOfPut(two, { tables: [a, b] }),
   ]);
   assertEquals(codes, ["ok", "CONFLICT", "ok"]);
-  assertEquals(registry.tables, [a, b]);
+  assertEquals(two.known.tables, [a, b]);
+});
+
+test("SchemaRegistry.current() shows what another instance put, and is the known set where nothing changed", async () => {
+  const store = memoryLogStore();
+  const [one, two] = [await open(store), await open(store)];
+  const before = two.known;
+  assertEquals(unwrapOrThrow(await two.current()) === before, true);
+  unwrapOrThrow(await one.put({ tables: [a] }));
+  assertEquals(two.known.tables, []);
+  const current = unwrapOrThrow(await two.current());
+  assertEquals([current.tables, current.index.has("a")], [[a], true]);
+  assertEquals(two.known === current, true);
 });
 
 test("SchemaRegistry.put() changes nothing when the store fails", async () => {
   const failure = err(new LakeSyncError("STORAGE_ERROR", "The disk is full"));
-  const store = storeWith(memoryLogStore(), { setValue: () => Promise.resolve(failure) });
+  const store = storeWith(memoryLogStore(), { append: () => Promise.resolve(failure) });
   const registry = await open(store);
   assertEquals(await codeOfPut(registry, { tables: [TODOS] }), "STORAGE_ERROR");
-  assertEquals(registry.tables, []);
+  assertEquals(registry.known.tables, []);
 });
 
 test("SchemaRegistry.open() refuses a stored set that is damaged", async () => {

@@ -1,4 +1,4 @@
-import type { EntryEffect, RowStatus } from "@lakesync/core";
+import type { EntryEffect, JudgedFacts, RowFacts, RowStatus } from "@lakesync/core";
 import { rowFromJson, rowToJson } from "./row_json.ts";
 
 const STATUSES: readonly RowStatus[] = ["none", "lifeless", "dead", "alive"];
@@ -9,23 +9,28 @@ export interface EffectColumns {
   readonly effect: number;
   /** The columns that won, comma-separated; null where all did. */
   readonly won: string | null;
-  /** The row as it entered; null where it did not. */
+  /** The row's state, where the entry has it; else null. */
   readonly state: string | null;
+  /** `[before, after]` of the judged facts, null for a side that has none; null without any. */
+  readonly judged: string | null;
 }
 
 /** Packs an effect. Names are identifiers, so a comma separates them. */
 export function packEffect(effect: EntryEffect): EffectColumns {
-  const { before, after, last, life, columns, state } = effect;
+  const { before, after, last, life, columns, state, judged } = effect;
   return {
     effect: STATUSES.indexOf(before) | STATUSES.indexOf(after) << 2 | Number(last) << 4 |
       Number(life) << 5,
     won: columns === undefined ? null : columns.join(","),
     state: state === undefined ? null : rowToJson(state),
+    judged: judged === undefined
+      ? null
+      : JSON.stringify([judged.before ?? null, judged.after ?? null]),
   };
 }
 
 /** The effect that {@linkcode packEffect} packed. */
-export function unpackEffect({ effect, won, state }: EffectColumns): EntryEffect {
+export function unpackEffect({ effect, won, state, judged }: EffectColumns): EntryEffect {
   return {
     before: STATUSES[effect & 3]!,
     after: STATUSES[effect >> 2 & 3]!,
@@ -33,5 +38,11 @@ export function unpackEffect({ effect, won, state }: EffectColumns): EntryEffect
     life: (effect >> 5 & 1) === 1,
     columns: won === null ? undefined : won === "" ? [] : won.split(","),
     state: state === null ? undefined : rowFromJson(state),
+    judged: judged === null ? undefined : unpackJudged(judged),
   };
+}
+
+function unpackJudged(text: string): JudgedFacts {
+  const [before, after] = JSON.parse(text) as [RowFacts | null, RowFacts | null];
+  return { before: before ?? undefined, after: after ?? undefined };
 }

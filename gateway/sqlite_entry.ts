@@ -8,7 +8,7 @@ export interface LogRow {
   seq: number;
   hash: number;
   at: number;
-  tx_end: number;
+  tx_last: number;
   client_id: string;
   name: string;
   row_id: string;
@@ -16,6 +16,7 @@ export interface LogRow {
   effect: number;
   won: string | null;
   state: string | null;
+  judged: string | null;
 }
 
 /** The entry that a row stands for. */
@@ -24,7 +25,7 @@ export function toEntry(row: LogRow): LogEntry {
     seq: row.seq,
     hash: hashText(row.hash),
     at: row.at,
-    txEnd: row.tx_end === 1,
+    txLast: row.tx_last,
     clientId: readText(row.client_id),
     table: row.name,
     rowId: readText(row.row_id),

@@ -6,7 +6,7 @@ import { LakeSyncError } from "@lakesync/core";
 /** "LSlg": marks a SQLite file as a LakeSync log (PRAGMA application_id). */
 const APPLICATION_ID = 0x4c536c67;
 /** The layout below (PRAGMA user_version). */
-const LAYOUT = 1;
+const LAYOUT = 2;
 const HEADER_BYTES = 100;
 const PAGE_BYTES = 8192;
 /** Up to this size a file is checked page by page when it is opened. */
@@ -19,12 +19,16 @@ const TABLES = `
   CREATE TABLE clients (no INTEGER PRIMARY KEY, client_id TEXT NOT NULL UNIQUE, last_push_from INTEGER);
   CREATE TABLE tables (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, visible INTEGER NOT NULL);
   CREATE TABLE log (
-    seq INTEGER PRIMARY KEY, hash INTEGER NOT NULL, at INTEGER NOT NULL, tx_end INTEGER NOT NULL,
+    seq INTEGER PRIMARY KEY, hash INTEGER NOT NULL, at INTEGER NOT NULL, tx_last INTEGER NOT NULL,
     pusher INTEGER NOT NULL, client INTEGER NOT NULL, hlc INTEGER NOT NULL,
     tbl INTEGER NOT NULL, row_id TEXT NOT NULL, json TEXT NOT NULL,
-    effect INTEGER NOT NULL, won TEXT, state TEXT
+    effect INTEGER NOT NULL, won TEXT, state TEXT, judged TEXT, keys TEXT
   );
   CREATE INDEX log_stamp ON log (client, hlc);
+  CREATE INDEX log_table ON log (tbl);
+  CREATE TABLE log_keys (
+    key TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)
+  ) WITHOUT ROWID;
   CREATE TABLE last_push (
     client INTEGER NOT NULL, hlc INTEGER NOT NULL, delta_id TEXT NOT NULL,
     seq INTEGER NOT NULL, pusher INTEGER NOT NULL, PRIMARY KEY (client, hlc, delta_id)
@@ -67,7 +71,7 @@ export function openLogFile(path: string, epoch: string): LogFile {
       db.exec(`
         PRAGMA journal_mode = WAL;
         PRAGMA synchronous = FULL;
-        PRAGMA cache_size = -65536;
+        PRAGMA cache_size = -16384;
         PRAGMA wal_autocheckpoint = 8000;
         PRAGMA temp_store = MEMORY;
         -- Whoever held a lease had the file open, and that was another process: it is gone.

@@ -1,8 +1,11 @@
 import { DatabaseSync } from "node:sqlite";
 import type { LogPosition, LogSnapshot, RowWrite } from "@lakesync/core";
 import { rowFromJson } from "./row_json.ts";
-import { type KeptRow, rowKeyOf } from "./sqlite_rows.ts";
+import type { RowMap } from "./row_map.ts";
+import type { KeptRow } from "./sqlite_rows.ts";
+import { storageError } from "./sqlite_error.ts";
 import { readText } from "./sqlite_text.ts";
+import { closedError } from "./store_error.ts";
 
 /** The most rows of a chunk, and the characters of stored states with which it ends earlier. */
 const CHUNK = 500;
@@ -15,7 +18,7 @@ export interface SnapshotOptions {
   /** The head. */
   readonly position: LogPosition;
   /** The rows that are newer than their table. */
-  readonly dirty: Map<string, KeptRow>;
+  readonly dirty: RowMap<number, KeptRow>;
   /** The numbers of the tables by name. */
   readonly tables: ReadonlyMap<string, number>;
   /** Where what closes a snapshot stands while it is open. */
@@ -38,14 +41,30 @@ export function openSnapshot(options: SnapshotOptions): LogSnapshot {
   open.add(close);
   return {
     position,
-    rows: (only) => readRows({ reader, dirty, names, tables: only }),
+    rows: (only) =>
+      withCodes(
+        readRows({ reader, dirty, names, tables: only }),
+        (thrown) => open.has(close) ? storageError(thrown, path) : closedError(),
+      ),
     close: () => Promise.resolve(close()),
   };
 }
 
+/** The same rows; what reading them throws has a code. */
+async function* withCodes(
+  rows: AsyncIterable<readonly RowWrite[]>,
+  toError: (thrown: unknown) => Error,
+): AsyncGenerator<readonly RowWrite[]> {
+  try {
+    yield* rows;
+  } catch (thrown) {
+    throw toError(thrown);
+  }
+}
+
 async function* readRows(context: {
   reader: DatabaseSync;
-  dirty: Map<string, KeptRow>;
+  dirty: RowMap<number, KeptRow>;
   names: Map<number, string>;
   tables: readonly string[] | undefined;
 }): AsyncGenerator<readonly RowWrite[]> {
@@ -66,7 +85,7 @@ async function* readRows(context: {
       }
       if (rows.length === 0) break;
       after = rows.at(-1)!.row_id;
-      yield rows.filter(({ row_id }) => !dirty.has(rowKeyOf(tbl, readText(row_id))))
+      yield rows.filter(({ row_id }) => dirty.get(tbl, readText(row_id)) === undefined)
         .map(({ row_id, state }) => ({
           table,
           rowId: readText(row_id),
@@ -74,8 +93,7 @@ async function* readRows(context: {
         }));
     }
     let chunk: RowWrite[] = [];
-    for (const row of dirty.values()) {
-      if (row.tbl !== tbl) continue;
+    for (const row of dirty.of(tbl).values()) {
       chunk.push({ table, rowId: row.rowId, state: rowFromJson(row.text) });
       if (chunk.length === CHUNK) {
         yield chunk;

@@ -5,6 +5,7 @@ type Name =
   | "insert"
   | "insertMany"
   | "read"
+  | "readSome"
   | "readSize"
   | "entry"
   | "sameStamp"
@@ -22,9 +23,9 @@ type Name =
   | "takeLease"
   | "dropLease"
   | "lastTxEnd"
-  | "nextTxEnd"
   | "keepLastPushes"
   | "dropOldPushes"
+  | "deleteKeys"
   | "deleteLog"
   | "gone"
   | "deleteRow"
@@ -34,9 +35,13 @@ type Name =
 export type Statements = Readonly<Record<Name, StatementSync>>;
 
 /** How many columns the log has. */
-export const LOG_COLUMNS = 13;
+export const LOG_COLUMNS = 15;
 /** How many rows `insertMany` inserts: a call for each row costs half as much again. */
 export const INSERT_ROWS = 32;
+const ENTRIES =
+  `SELECT l.seq, l.hash, l.at, l.tx_last, c.client_id, t.name, l.row_id, l.json, l.effect, l.won,
+     l.state, l.judged
+   FROM log l JOIN clients c ON c.no = l.client JOIN tables t ON t.no = l.tbl`;
 const LOG_ROW = `(${Array(LOG_COLUMNS).fill("?").join(", ")})`;
 
 /** Prepares them. */
@@ -44,17 +49,16 @@ export function prepareStatements(db: DatabaseSync): Statements {
   return {
     insert: db.prepare(`INSERT INTO log VALUES ${LOG_ROW}`),
     insertMany: db.prepare(`INSERT INTO log VALUES ${Array(INSERT_ROWS).fill(LOG_ROW).join(", ")}`),
-    read: db.prepare(
-      `SELECT l.seq, l.hash, l.at, l.tx_end, c.client_id, t.name, l.row_id, l.json, l.effect, l.won, l.state
-       FROM log l JOIN clients c ON c.no = l.client JOIN tables t ON t.no = l.tbl
-       WHERE l.seq > ? AND l.seq <= ? ORDER BY l.seq LIMIT ?`,
+    read: db.prepare(`${ENTRIES} WHERE l.seq > ? AND l.seq <= ? ORDER BY l.seq LIMIT ?`),
+    readSome: db.prepare(
+      `${ENTRIES} WHERE l.seq IN (SELECT value FROM json_each(?)) ORDER BY l.seq`,
     ),
     // octet_length looks at a text's header only, however long it is.
     readSize: db.prepare(
       `SELECT total(octet_length(json)) AS bytes FROM
          (SELECT json FROM log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?)`,
     ),
-    entry: db.prepare("SELECT hash, at FROM log WHERE seq = ?"),
+    entry: db.prepare("SELECT hash, at, tx_last FROM log WHERE seq = ?"),
     sameStamp: db.prepare("SELECT seq, json FROM log WHERE client = ? AND hlc = ?"),
     kept: db.prepare("SELECT seq FROM last_push WHERE client = ? AND hlc = ? AND delta_id = ?"),
     client: db.prepare("SELECT no FROM clients WHERE client_id = ?"),
@@ -78,10 +82,7 @@ export function prepareStatements(db: DatabaseSync): Statements {
     ),
     dropLease: db.prepare("DELETE FROM leases WHERE name = ? AND holder = ?"),
     lastTxEnd: db.prepare(
-      "SELECT seq, hash FROM log WHERE seq <= ? AND tx_end = 1 ORDER BY seq DESC LIMIT 1",
-    ),
-    nextTxEnd: db.prepare(
-      "SELECT seq, hash FROM log WHERE seq > ? AND tx_end = 1 ORDER BY seq LIMIT 1",
+      "SELECT seq FROM log WHERE seq <= ? AND tx_last = seq ORDER BY seq DESC LIMIT 1",
     ),
     keepLastPushes: db.prepare(
       `INSERT OR REPLACE INTO last_push
@@ -90,6 +91,10 @@ export function prepareStatements(db: DatabaseSync): Statements {
     ),
     dropOldPushes: db.prepare(
       "DELETE FROM last_push WHERE seq < (SELECT last_push_from FROM clients WHERE no = pusher)",
+    ),
+    deleteKeys: db.prepare(
+      `DELETE FROM log_keys WHERE seq <= ?1 AND key IN (
+         SELECT k.value FROM log l, json_each(l.keys) k WHERE l.seq <= ?1 AND l.keys IS NOT NULL)`,
     ),
     deleteLog: db.prepare("DELETE FROM log WHERE seq <= ?"),
     gone: db.prepare(

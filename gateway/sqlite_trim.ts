@@ -7,15 +7,9 @@ import type { Statements } from "./sqlite_statements.ts";
 /** So many entries or rows go in one commit, so that no append waits long behind a trim. */
 const STEP = 10_000;
 
-/** Where a transaction ends. */
-interface TxEnd {
-  readonly seq: number;
-  readonly hash: number;
-}
-
 /** The last end of a transaction up to a seq; undefined where there is none in the log. */
 export function lastTxEnd(statements: Statements, through: number): number | undefined {
-  return (statements.lastTxEnd.get(through) as TxEnd | undefined)?.seq;
+  return (statements.lastTxEnd.get(through) as { seq: number } | undefined)?.seq;
 }
 
 /**
@@ -30,13 +24,14 @@ export function trimStep(
   range: { trimmed: number; last: number },
 ): LogPosition {
   const through = Math.min(range.last, range.trimmed + STEP);
-  const end = statements.lastTxEnd.get(through) as TxEnd | undefined ??
-    // A transaction longer than a step goes whole.
-    statements.nextTxEnd.get(through) as unknown as TxEnd;
-  statements.keepLastPushes.run(end.seq);
-  statements.deleteLog.run(end.seq);
+  // A transaction that the step would cut goes whole.
+  const { tx_last: end } = statements.entry.get(through) as { tx_last: number };
+  const { hash } = statements.entry.get(end) as { hash: number };
+  statements.keepLastPushes.run(end);
+  statements.deleteKeys.run(end);
+  statements.deleteLog.run(end);
   statements.dropOldPushes.run();
-  const trimmed: LogPosition = { seq: end.seq, hash: hashText(end.hash) };
+  const trimmed: LogPosition = { seq: end, hash: hashText(hash) };
   statements.setMeta.run("trimmed", JSON.stringify(trimmed));
   return trimmed;
 }

@@ -24,6 +24,9 @@ import {
 import { EMPTY_HASH, extendHash, hashText } from "./log_hash.ts";
 import { greatestStamp } from "./row_stamp.ts";
 import { closedError, trimmedError } from "./store_error.ts";
+import { StoreClock } from "./store_clock.ts";
+import { Subscribers } from "./subscribers.ts";
+import { txLasts } from "./tx_last.ts";
 import { rowKey } from "./working_rows.ts";
 
 /** Options of {@linkcode memoryLogStore}. */
@@ -76,12 +79,12 @@ export function memoryLogStore(options: MemoryLogStoreOptions = {}): LogStore {
 
 class MemoryLogStore implements LogStore {
   readonly epoch: string;
-  readonly #clock: Clock;
+  readonly #clock: StoreClock;
+  readonly #subscribers = new Subscribers();
   /** Entries above the trim: `entries[i]` has seq `trimmed.seq + 1 + i`. */
   #entries: LogEntry[] = [];
   #hash = EMPTY_HASH;
   #trimmed: LogPosition = { seq: 0, hash: hashText(EMPTY_HASH) };
-  #at = 0;
   #purged: Stamp | undefined;
   #closed = false;
   readonly #rows = new Map<string, StoredRow>();
@@ -89,10 +92,12 @@ class MemoryLogStore implements LogStore {
   readonly #seen = new Map<string, { seq: number; pusher: string }>();
   readonly #pushers = new Map<string, Pusher>();
   readonly #values = new Map<string, string>();
+  /** The seqs of the entries that have a key, rising. */
+  #keys = new Map<string, number[]>();
   readonly #leases = new Map<string, { holder: string; until: number }>();
 
   constructor(clock: Clock, random: Random) {
-    this.#clock = clock;
+    this.#clock = new StoreClock(clock);
     this.epoch = random.uuid();
   }
 
@@ -117,6 +122,14 @@ class MemoryLogStore implements LogStore {
     return this.#guard(() => this.#head);
   }
 
+  now(): Promise<Result<number>> {
+    return this.#guard(() => this.#clock.now());
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.#subscribers.add(listener);
+  }
+
   append(request: AppendRequest): Promise<Result<AppendOutcome>> {
     return this.#guard(() => this.#append(request));
   }
@@ -134,18 +147,19 @@ class MemoryLogStore implements LogStore {
         return seq;
       },
       row: (table, rowId) => this.#rows.get(rowKey(table, rowId))?.state,
+      value: (key) => this.#values.get(key),
     };
     const plan = request.plan(view);
     const first = plan.entries.length > 0 ? this.#head.seq + 1 : undefined;
-    this.#at = Math.max(this.#at, now);
-    for (const { delta, effect, txEnd } of plan.entries) {
+    const lasts = txLasts(plan.entries, this.#head.seq + 1);
+    plan.entries.forEach(({ delta, effect, keys }, i) => {
       this.#hash = extendHash(this.#hash, delta.deltaId);
       const seq = this.#head.seq + 1;
       this.#entries.push({
         seq,
         hash: hashText(this.#hash),
-        at: this.#at,
-        txEnd,
+        at: now,
+        txLast: lasts[i]!,
         clientId: delta.clientId,
         table: delta.table,
         rowId: delta.rowId,
@@ -157,10 +171,16 @@ class MemoryLogStore implements LogStore {
         const change = Number(effect.after === "alive") - Number(effect.before === "alive");
         this.#visible.set(delta.table, (this.#visible.get(delta.table) ?? 0) + change);
       }
-    }
+      for (const key of keys) {
+        const seqs = this.#keys.get(key);
+        if (seqs === undefined) this.#keys.set(key, [seq]);
+        else seqs.push(seq);
+      }
+    });
     const { seq } = this.#head;
     for (const row of plan.rows) this.#rows.set(rowKey(row.table, row.rowId), { ...row, seq });
     for (const [key, value] of plan.values ?? []) this.#set(key, value);
+    if (first !== undefined || (plan.values?.size ?? 0) > 0) this.#subscribers.notify();
     const lastPushFrom = Math.min(from, first ?? Infinity);
     if (lastPushFrom !== Infinity) this.#pushers.set(request.clientId, { lastPushFrom });
     return { head: this.#head, first };
@@ -169,11 +189,10 @@ class MemoryLogStore implements LogStore {
   read(after: number, options: ReadLogOptions): Promise<Result<readonly LogEntry[]>> {
     return this.#guard(() => {
       if (after < this.#trimmed.seq) throw trimmedError(after, this.#trimmed.seq);
-      const { limit, maxChars = 8_388_608, through = Infinity } = options;
+      const { limit, maxChars = 8_388_608, through = Infinity, keys } = options;
       const entries: LogEntry[] = [];
       let chars = 0;
-      for (let i = after - this.#trimmed.seq; i < this.#entries.length; i++) {
-        const entry = this.#entries[i]!;
+      for (const entry of this.#after(after, keys)) {
         if (entry.seq > through) break;
         entries.push(entry);
         chars += entry.json.length;
@@ -181,6 +200,17 @@ class MemoryLogStore implements LogStore {
       }
       return entries;
     });
+  }
+
+  *#after(after: number, keys: readonly string[] | undefined): Generator<LogEntry> {
+    const trimmed = this.#trimmed.seq;
+    if (keys === undefined) {
+      for (let i = after - trimmed; i < this.#entries.length; i++) yield this.#entries[i]!;
+      return;
+    }
+    const seqs = new Set(keys.flatMap((key) => this.#keys.get(key) ?? []));
+    const rising = [...seqs].filter((seq) => seq > after).sort((a, b) => a - b);
+    for (const seq of rising) yield this.#entries[seq - trimmed - 1]!;
   }
 
   hashAt(seq: number): Promise<Result<string | undefined>> {
@@ -212,7 +242,10 @@ class MemoryLogStore implements LogStore {
   }
 
   setValue(key: string, value: string | null): Promise<Result<void>> {
-    return this.#guard(() => this.#set(key, value));
+    return this.#guard(() => {
+      this.#set(key, value);
+      this.#subscribers.notify();
+    });
   }
 
   #set(key: string, value: string | null): void {
@@ -239,11 +272,16 @@ class MemoryLogStore implements LogStore {
   trim(options: { through: number }): Promise<Result<void>> {
     return this.#guard(() => {
       let count = Math.min(options.through - this.#trimmed.seq, this.#entries.length);
-      while (count > 0 && !this.#entries[count - 1]!.txEnd) count--;
+      while (count > 0 && !endsTransaction(this.#entries[count - 1]!)) count--;
       if (count <= 0) return;
       const { seq, hash } = this.#entries[count - 1]!;
       this.#entries = this.#entries.slice(count);
       this.#trimmed = { seq, hash };
+      for (const [key, seqs] of this.#keys) {
+        const left = seqs.filter((keyed) => keyed > seq);
+        if (left.length > 0) this.#keys.set(key, left);
+        else this.#keys.delete(key);
+      }
       for (const [key, { state, seq: rowSeq }] of this.#rows) {
         if (state.life?.alive === true || rowSeq > seq) continue;
         const stamp = greatestStamp(state);
@@ -279,6 +317,10 @@ class MemoryLogStore implements LogStore {
     this.#closed = true;
     return Promise.resolve();
   }
+}
+
+function endsTransaction(entry: LogEntry): boolean {
+  return entry.seq === entry.txLast;
 }
 
 function seenKey(delta: Delta): string {

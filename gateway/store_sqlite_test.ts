@@ -8,6 +8,7 @@ import { openSqliteLogStore } from "./store_sqlite.ts";
 testLogStore({
   name: "sqlite",
   durable: true,
+  shared: false,
   open: async ({ directory, clock }) =>
     unwrapOrThrow(await openSqliteLogStore({ path: `${directory}/log.db`, clock })),
 });

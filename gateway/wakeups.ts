@@ -9,6 +9,12 @@ export interface Wakeup {
 /** Tells waiting pulls that the log has grown. */
 export class Wakeups {
   readonly #waiting: Set<() => void> = new Set();
+  #count = 0;
+
+  /** How many wakes there were. */
+  get count(): number {
+    return this.#count;
+  }
 
   /** How many wait. */
   get waiting(): number {
@@ -28,7 +34,25 @@ export class Wakeups {
 
   /** Wakes all that wait. */
   wake(): void {
+    this.#count++;
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }
+}
+
+/**
+ * Waits for a wake, or until it is over; leaves nothing behind on the signal.
+ *
+ * @param over Aborts when it is over.
+ * @param wakeup The next wake.
+ */
+export function wokenOr(over: AbortSignal, wakeup: Wakeup): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      over.removeEventListener("abort", go);
+      resolve();
+    };
+    over.addEventListener("abort", go);
+    void wakeup.woken.then(go);
+  });
 }

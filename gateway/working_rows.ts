@@ -5,20 +5,38 @@ import {
   type Delta,
   emptyRow,
   type EntryEffect,
+  isVisible,
+  type JudgedFacts,
   mergeDelta,
   type NewEntry,
+  type RowFacts,
   type RowState,
   type RowStatus,
   type RowWrite,
 } from "@lakesync/core";
+import { entryKeys, factsOf, sameFacts } from "./rules_facts.ts";
+import type { RulesInForce } from "./rules_registry.ts";
+
+/** A row that is being changed, and what it was before. */
+export interface EditedRow {
+  /** What it was. */
+  readonly before: RowStatus;
+  /** What rules look at in it, where it was alive and they do. */
+  readonly facts: RowFacts | undefined;
+  /** Its state, to be changed in place. */
+  readonly state: RowState;
+}
 
 /** The rows as they are after what a plan has planned so far. */
 export class WorkingRows {
+  /** The rules in force, by which entries are judged later; undefined where there are none. */
+  readonly rules: RulesInForce | undefined;
   readonly #view: AppendView;
   readonly #edited = new Map<string, RowWrite>();
 
-  constructor(view: AppendView) {
+  constructor(view: AppendView, rules: RulesInForce | undefined) {
     this.#view = view;
+    this.rules = rules;
   }
 
   get(table: string, rowId: string): RowState | undefined {
@@ -26,15 +44,29 @@ export class WorkingRows {
   }
 
   /** A row's state, to be changed in place, and what the row was before. */
-  edit(table: string, rowId: string): { before: RowStatus; state: RowState } {
+  edit(table: string, rowId: string): EditedRow {
     const key = rowKey(table, rowId);
     const edited = this.#edited.get(key);
-    if (edited !== undefined) return { before: rowStatus(edited.state), state: edited.state };
+    if (edited !== undefined) {
+      const { state } = edited;
+      return { before: rowStatus(state), facts: this.#facts(table, state), state };
+    }
     // Looked up once: for most rows this is a read of the store.
     const stored = this.#view.row(table, rowId);
     const state = stored === undefined ? emptyRow() : cloneRow(stored);
     this.#edited.set(key, { table, rowId, state });
-    return { before: rowStatus(stored), state };
+    return { before: rowStatus(stored), facts: this.#facts(table, state), state };
+  }
+
+  /** What rules look at before and after; undefined where no rule looks into the table. */
+  judged(table: string, edited: EditedRow): JudgedFacts | undefined {
+    if (this.rules?.facts.has(table) !== true) return undefined;
+    return { before: edited.facts, after: this.#facts(table, edited.state) };
+  }
+
+  #facts(table: string, state: RowState): RowFacts | undefined {
+    const columns = this.rules?.facts.get(table);
+    return columns === undefined || !isVisible(state) ? undefined : factsOf(state, columns.keys());
   }
 
   changed(): RowWrite[] {
@@ -56,7 +88,7 @@ export function appendTransaction(
   entries: NewEntry[],
 ): void {
   if (deltas.length === 1) return appendSingle(deltas[0]!, rows, entries);
-  const touched = new Map<string, { before: RowStatus; state: RowState; last: number }>();
+  const touched = new Map<string, EditedRow & { last: number }>();
   const effects: { life: boolean; columns: readonly string[]; row: string }[] = [];
   deltas.forEach((delta, i) => {
     const row = rowKey(delta.table, delta.rowId);
@@ -70,12 +102,15 @@ export function appendTransaction(
   });
   deltas.forEach((delta, i) => {
     const { row, ...won } = effects[i]!;
-    const { before, state, last } = touched.get(row)!;
+    const touch = touched.get(row)!;
+    const { state, last } = touch;
     const life = won.life && compareStamps(delta, state.life!) === 0 &&
       (delta.op === "INSERT") === state.life!.alive;
     const columns = won.columns.filter((column) => holds(state, column, delta));
-    const effect = effectOf(delta, { before, state, last: last === i, life, columns });
-    entries.push({ delta, effect, txEnd: i === deltas.length - 1 });
+    const judged = rows.judged(delta.table, touch);
+    const effect = effectOf(delta, { ...touch, judged, last: last === i, life, columns });
+    const keys = entryKeys(delta, judged, rows.rules);
+    entries.push({ delta, effect, txEnd: i === deltas.length - 1, keys });
   });
 }
 
@@ -88,11 +123,14 @@ function effectOf(
     last: boolean;
     life: boolean;
     columns: readonly string[];
+    judged: JudgedFacts | undefined;
   },
 ): EntryEffect {
-  const { before, state, last, life, columns } = did;
+  const { before, state, last, life, columns, judged } = did;
   const after = rowStatus(state);
-  const enters = last && after === "alive" && (before === "dead" || before === "lifeless");
+  // Who may see it from now on, by its rules too, has to be given the whole of it.
+  const enters = last && after === "alive" && before !== "none" &&
+    (before !== "alive" || (judged !== undefined && !sameFacts(judged)));
   return {
     before,
     after,
@@ -101,6 +139,7 @@ function effectOf(
     columns: columns.length > 0 && columns.length === delta.columns.length ? undefined : columns,
     // A copy: later transactions of this push go on changing the working state.
     state: enters ? cloneRow(state) : undefined,
+    judged,
   };
 }
 
@@ -116,10 +155,11 @@ function holds(state: RowState, column: string, delta: Delta): boolean {
 
 /** The same for a transaction of one delta, as most are: nothing to keep apart by row. */
 function appendSingle(delta: Delta, rows: WorkingRows, entries: NewEntry[]): void {
-  const { before, state } = rows.edit(delta.table, delta.rowId);
-  const { life, columns } = mergeDelta(state, delta);
-  const effect = effectOf(delta, { before, state, last: true, life, columns });
-  entries.push({ delta, effect, txEnd: true });
+  const row = rows.edit(delta.table, delta.rowId);
+  const { life, columns } = mergeDelta(row.state, delta);
+  const judged = rows.judged(delta.table, row);
+  const effect = effectOf(delta, { ...row, judged, last: true, life, columns });
+  entries.push({ delta, effect, txEnd: true, keys: entryKeys(delta, judged, rows.rules) });
 }
 
 /**

@@ -31,10 +31,11 @@ export async function serveGateway(
           clientId,
           cursor: query.get("cursor") ?? "",
           ...(query.has("limit") && { limit: Number(query.get("limit")) }),
+          ...(query.has("wait") && { wait: Number(query.get("wait")) }),
           ...(query.get("own") === "ids" && { own: "ids" }),
           ...only,
           ...schemaVersion,
-        }),
+        }, { signal: request.signal }),
       );
     case "GET /v1/sync/default/checkpoint": {
       const checkpoint = await gateway.checkpoint({ clientId, ...only, ...schemaVersion });

@@ -10,6 +10,7 @@ export { type ProcessExit, runtimeName, ScriptProcess, spawnScript } from "./pro
 export type { SpawnScriptOptions } from "./process.ts";
 export { type FetchHandler, serveHandler, type TestServer } from "./serve.ts";
 export { withTempDir } from "./temp.ts";
+export { findMinio, type S3TestServer, startMinio } from "./s3_server.ts";
 export { testObjectStore, type WithObjectStore } from "./object_store.ts";
 export { faultyObjectStore, type StoreFault, type StoreOperation } from "./faulty_store.ts";
 export {
@@ -21,5 +22,28 @@ export {
 } from "./log_store.ts";
 export { FakeGateway } from "./transport.ts";
 export type { FakeGatewayOptions, GatewayFault, GatewayRequest } from "./transport.ts";
+export {
+  type FakeSocket,
+  FakeSockets,
+  type FakeSocketsOptions,
+  type OpenedSocket,
+} from "./sockets.ts";
 export { type FileObjectStore, fileObjectStore, memoryObjectStore } from "./stores.ts";
 export { type SqlDatabaseSubject, testSqlDatabase } from "./sql_database.ts";
+export {
+  findPostgres,
+  type FindPostgresOptions,
+  type PostgresBinaries,
+  PostgresServer,
+  type PostgresServerOptions,
+  startPostgres,
+} from "./postgres_server.ts";
+export {
+  findMariadb,
+  type FindMariadbOptions,
+  type MariadbBinaries,
+  type MariadbPrograms,
+  MariadbServer,
+  type MariadbServerOptions,
+  startMariadb,
+} from "./mariadb_server.ts";

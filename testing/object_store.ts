@@ -11,6 +11,7 @@ export type WithObjectStore = (body: (store: ObjectStore) => Promise<void>) => P
  *
  * @param name Names the store in the tests' titles.
  * @param withStore Gives each test a store of its own.
+ * @param options Why this machine cannot run them, where it cannot.
  *
  * @example Hold a store to the contract
  * ```ts ignore
@@ -20,9 +21,13 @@ export type WithObjectStore = (body: (store: ObjectStore) => Promise<void>) => P
  * testObjectStore("memoryObjectStore()", (body) => body(memoryObjectStore()));
  * ```
  */
-export function testObjectStore(name: string, withStore: WithObjectStore): void {
+export function testObjectStore(
+  name: string,
+  withStore: WithObjectStore,
+  options: { skip?: string | undefined } = {},
+): void {
   const check = (behaviour: string, body: (store: ObjectStore) => Promise<void>): void =>
-    test(`${name} ${behaviour}`, () => withStore(body));
+    test({ name: `${name} ${behaviour}`, skip: options.skip }, () => withStore(body));
 
   check("has a URL without a slash at its end as location", (store) => {
     assert(URL.canParse(store.location));

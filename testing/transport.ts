@@ -29,6 +29,7 @@ import {
   type RequestOptions,
   type Result,
   type RowState,
+  type Scheduler,
   type Stamp,
   type SyncTransport,
   type TableIndex,
@@ -73,6 +74,8 @@ export interface FakeGatewayOptions {
   maxPushBytes?: number;
   /** Rows in a chunk of a checkpoint. @default {500} */
   chunkRows?: number;
+  /** Holds pulls that ask for it. @default {undefined} `wait` is not known, and the gateway not live */
+  scheduler?: Scheduler;
 }
 
 interface Entry {
@@ -127,6 +130,8 @@ export class FakeGateway implements SyncTransport {
   maxPushBytes: number;
   readonly #clock: Clock;
   readonly #chunkRows: number;
+  readonly #scheduler: Scheduler | undefined;
+  readonly #held: Set<() => void> = new Set();
   #tables: ReadonlyMap<string, TableIndex>;
   #version: number;
   #ruleVersion = 0;
@@ -144,6 +149,17 @@ export class FakeGateway implements SyncTransport {
     this.fault = options.fault ?? (() => undefined);
     this.maxPushBytes = options.maxPushBytes ?? 8 * 1024 * 1024;
     this.#chunkRows = options.chunkRows ?? 500;
+    this.#scheduler = options.scheduler;
+  }
+
+  /** Whether it holds pulls. */
+  get live(): boolean {
+    return this.#scheduler !== undefined;
+  }
+
+  /** How many pulls are held. */
+  get held(): number {
+    return this.#held.size;
   }
 
   /** The head of the log. */
@@ -208,12 +224,16 @@ export class FakeGateway implements SyncTransport {
   backup(): () => void {
     const saved = copyStore(this.#store);
     // Putting it back is what a database restored from a backup looks like.
-    return () => this.#store = copyStore(saved);
+    return () => {
+      this.#store = copyStore(saved);
+      this.#wake();
+    };
   }
 
   /** Loses everything: an empty store of another epoch. */
   reset(): void {
     this.#store = freshStore(`e${++this.#epochs}`);
+    this.#wake();
   }
 
   /** Appends deltas as a source would, without checks. */
@@ -225,8 +245,32 @@ export class FakeGateway implements SyncTransport {
     return this.#answer({ kind: "push", request }, options, () => this.#push(request));
   }
 
-  pull(request: PullRequest, options: RequestOptions = {}): Promise<Result<PullAnswer>> {
-    return this.#answer({ kind: "pull", request }, options, () => this.#pull(request));
+  async pull(request: PullRequest, options: RequestOptions = {}): Promise<Result<PullAnswer>> {
+    const page = () => this.#pull(request);
+    const answer = await this.#answer({ kind: "pull", request }, options, page);
+    const scheduler = this.#scheduler;
+    const { wait = 0 } = request;
+    if (scheduler === undefined || wait === 0 || !isEmptyPage(answer)) return answer;
+    const over = new AbortController();
+    const stop = () => over.abort();
+    options.signal?.addEventListener("abort", stop);
+    void scheduler.delay(wait * 1000, { signal: over.signal }).then(stop);
+    let held: Result<PullAnswer> = answer;
+    while (isEmptyPage(held) && !over.signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const wake = () => resolve();
+      this.#held.add(wake);
+      over.signal.addEventListener("abort", wake);
+      await promise;
+      over.signal.removeEventListener("abort", wake);
+      this.#held.delete(wake);
+      held = page();
+    }
+    stop();
+    options.signal?.removeEventListener("abort", stop);
+    return options.signal?.aborted === true
+      ? err(new LakeSyncError("ABORTED", "The request was stopped"))
+      : held;
   }
 
   checkpoint(
@@ -268,6 +312,10 @@ export class FakeGateway implements SyncTransport {
     if (fault?.fault === "error") return err(fault.error);
     const answer = work(fault?.fault === "break-off" ? fault.rows : undefined);
     return fault?.fault === "lose-answer" ? offline() : answer;
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#held]) wake();
   }
 
   #now(): number {
@@ -357,6 +405,7 @@ export class FakeGateway implements SyncTransport {
     });
     for (const row of rows.values()) row.after = cloneRow(row.after);
     store.transactions.push({ entries, rows });
+    this.#wake();
   }
 
   #sees(table: string, state: RowState | undefined): boolean {
@@ -460,6 +509,10 @@ export class FakeGateway implements SyncTransport {
     }
     return items;
   }
+}
+
+function isEmptyPage(answer: Result<PullAnswer>): boolean {
+  return answer.ok && answer.value.deltas.length === 0 && !answer.value.hasMore;
 }
 
 function freshStore(epoch: string): Store {

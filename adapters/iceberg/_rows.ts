@@ -1,10 +1,9 @@
-import { canonicalJson, decodeBase64, type FlushEntry } from "@lakesync/core";
-import type { ColumnType, JsonValue } from "@lakesync/core";
+import type { ColumnType, FlushEntry, JsonValue } from "@lakesync/core";
+import { type Cell, toCell } from "./_cells.ts";
 import type { LakeField } from "./lake_schema.ts";
 import { encodeTexts, orderTexts } from "./_texts.ts";
 
-/** What a cell of a user's column is on its way into a file. */
-export type Cell = string | number | bigint | boolean | Uint8Array | null;
+export type { Cell };
 
 /** Rows of one table and day, column by column: what becomes a data file. */
 export interface RowColumns {
@@ -210,36 +209,4 @@ export class RowBuffer {
     }
     return order;
   }
-}
-
-function toCell(type: ColumnType, value: Exclude<JsonValue, null>): Cell {
-  switch (type) {
-    case "string":
-      if (typeof value === "string") return value;
-      break;
-    case "number":
-      if (typeof value === "number") return value;
-      break;
-    case "boolean":
-      if (typeof value === "boolean") return value;
-      break;
-    case "integer":
-      if (typeof value === "number" || typeof value === "string") return BigInt(value);
-      break;
-    case "timestamp":
-      if (typeof value === "string") return toMicros(value);
-      break;
-    case "bytes":
-      if (typeof value === "string") return decodeBase64(value);
-      break;
-    case "json":
-      return canonicalJson(value);
-  }
-  throw new RangeError(`a value of type ${type} is a ${typeof value}`);
-}
-
-/** Microseconds since 1970 of `YYYY-MM-DDThh:mm:ss.ffffffZ`. */
-function toMicros(text: string): bigint {
-  const millis = Date.parse(`${text.slice(0, 23)}Z`);
-  return BigInt(millis) * 1000n + BigInt(text.slice(23, 26));
 }

@@ -94,7 +94,7 @@ export class TableWrite {
   /** Writes the rows that wait into a file. */
   async writeFile(): Promise<void> {
     if (this.error !== undefined || this.#rows.count === 0) return;
-    const { store, random } = this.#ports;
+    const { catalogue: { store }, random } = this.#ports;
     const { table, base, plan, schema } = this.options;
     const rows = this.#rows.take();
     const date = new Date(this.#day * DAY_MS).toISOString().slice(0, 10);
@@ -106,7 +106,7 @@ export class TableWrite {
       if (!put.ok) return this.fail(put.error);
       this.files.push({
         path: `${base.metadata.location}/${name}`,
-        day: this.#day,
+        partition: this.#day,
         rows: BigInt(rows.count),
         bytes: BigInt(bytes.length),
         sortOrderId: SORT_ORDER_ID,
@@ -125,6 +125,6 @@ export class TableWrite {
 
   /** Removes the files. Only where they are known to be no part of the table. */
   async discard(): Promise<void> {
-    await this.#ports.store.delete(this.#keys);
+    await this.#ports.catalogue.store.delete(this.#keys);
   }
 }

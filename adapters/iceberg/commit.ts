@@ -1,5 +1,6 @@
 import { type Clock, err, LakeSyncError, type ObjectStore, ok } from "@lakesync/core";
 import { type Random, type Result, toLakeSyncError, type Watermark } from "@lakesync/core";
+import type { Catalogue, CommitOutcome } from "./catalogue.ts";
 import type { SchemaPlan } from "./lake_schema.ts";
 import { keyOf } from "./location.ts";
 import {
@@ -14,7 +15,7 @@ import {
 } from "./manifest.ts";
 import { currentSnapshot, type PartitionSpec, type TableMetadata } from "./metadata.ts";
 import { daySpec, newSnapshotId, schemaEntry, withSchema, withSnapshot } from "./snapshot.ts";
-import { putHint, putVersion, type TableVersion, versionKey } from "./table.ts";
+import type { TableVersion } from "./table.ts";
 
 /** So many small manifests are merged into one. */
 export const MERGE_MANIFESTS = 100;
@@ -24,7 +25,7 @@ const SMALL_MANIFEST_BYTES = 8n * 1024n * 1024n;
 
 /** What a commit is made with. */
 export interface CommitPorts {
-  readonly store: ObjectStore;
+  readonly catalogue: Catalogue;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -43,138 +44,182 @@ export interface Append {
   readonly watermark: Watermark;
 }
 
-/** What became of an {@linkcode appendFiles}. */
-export type AppendOutcome =
-  /** The files are part of the table. */
-  | { readonly status: "committed"; readonly version: TableVersion }
-  /** Somebody else committed; the files are not part of the table. */
-  | { readonly status: "lost" }
-  /** The files are not part of the table. */
-  | { readonly status: "failed"; readonly error: LakeSyncError }
-  /** The files may be part of the table: none of them may be removed. */
-  | { readonly status: "unknown"; readonly error: LakeSyncError };
-
 /**
- * Commits files on top of one version of a table: a manifest, a manifest list and the next version
- * of the metadata, which is put only where nobody put one. Many small manifests are merged on the
- * way. On `lost` and `failed` what was written for the commit is removed again.
- *
- * @param base The version to commit on: its number is 0 for a new table.
+ * The commit of a batch's files to a table: a manifest, a manifest list and the next version of the
+ * metadata. Many small manifests are merged on the way. Where others commit first it is tried again
+ * on what is there then: the manifest stays, as it takes its sequence number from the list.
  */
-export async function appendFiles(
-  ports: CommitPorts,
-  base: TableVersion,
-  append: Append,
-): Promise<AppendOutcome> {
-  const made: string[] = [];
-  try {
-    const next = await nextVersion(ports, base, { append, made });
-    if (!next.ok) return await undo(ports, made, { status: "failed", error: next.error });
-    const outcome = await putVersion(ports.store, append.table, next.value);
-    if (outcome === "lost") return await undo(ports, made, { status: "lost" });
-    if (typeof outcome === "object") return { status: "unknown", error: outcome.unknown };
-    await putHint(ports.store, append.table, next.value.number);
-    return { status: "committed", version: next.value };
-  } catch (thrown) {
-    // Reading what others wrote; the next version was not put yet.
-    const error = thrown instanceof RangeError
-      ? damaged(append.table, thrown)
-      : toLakeSyncError(thrown, "INTERNAL");
-    return await undo(ports, made, { status: "failed", error });
+export class AppendCommit {
+  readonly #ports: CommitPorts;
+  readonly #append: Append;
+  readonly #snapshotId: bigint;
+  readonly #uuid: string;
+  #manifest:
+    | { readonly header: string; readonly path: string; readonly length: number }
+    | undefined;
+  /** The keys of what was written and is no part of the table. */
+  #made: string[] = [];
+  #tries = 0;
+  #manifests = 0;
+
+  constructor(ports: CommitPorts, append: Append) {
+    this.#ports = ports;
+    this.#append = append;
+    this.#snapshotId = newSnapshotId(ports.random);
+    this.#uuid = ports.random.uuid();
   }
-}
 
-async function undo(
-  { store }: CommitPorts,
-  made: readonly string[],
-  outcome: AppendOutcome,
-): Promise<AppendOutcome> {
-  // What cannot be removed is an orphan that no metadata names.
-  await store.delete(made);
-  return outcome;
-}
+  /**
+   * Commits on top of one version of the table. After `lost` it may be called again with a newer
+   * one; after any other outcome it may not.
+   */
+  async on(base: TableVersion): Promise<CommitOutcome> {
+    const { table } = this.#append;
+    this.#tries++;
+    const ofThisTry: string[] = [];
+    try {
+      const next = await this.#nextVersion(base, ofThisTry);
+      if (!next.ok) return await this.#fail(next.error);
+      const outcome = await this.#ports.catalogue.commit(table, base, next.value);
+      if (outcome.status === "failed") return await this.#fail(outcome.error);
+      if (outcome.status === "lost") {
+        // What cannot be removed is an orphan that no metadata names.
+        await this.#ports.catalogue.store.delete(ofThisTry);
+        this.#made = this.#made.filter((key) => !ofThisTry.includes(key));
+      } else {
+        this.#made = [];
+      }
+      return outcome;
+    } catch (thrown) {
+      // Reading what others wrote; the next version was not committed yet.
+      return await this.#fail(
+        thrown instanceof RangeError ? damaged(table, thrown) : toLakeSyncError(thrown, "INTERNAL"),
+      );
+    }
+  }
 
-/** Writes everything but the metadata itself; the keys of what it wrote go into `made`. */
-async function nextVersion(
-  { store, clock, random }: CommitPorts,
-  base: TableVersion,
-  { append, made }: { append: Append; made: string[] },
-): Promise<Result<TableVersion>> {
-  const { table, files } = append;
-  const metadata = withSchema(base.metadata, append.plan);
-  const spec = daySpec(metadata);
-  if (!spec.ok) return spec;
-  const snapshotId = newSnapshotId(random);
-  const sequenceNumber = metadata["last-sequence-number"] + 1n;
-  const folder = `${metadata.location}/metadata`;
+  /** Removes what was written for a commit that is given up. */
+  async discard(): Promise<void> {
+    await this.#ports.catalogue.store.delete(this.#made);
+    this.#made = [];
+  }
 
-  const putFile = async (name: string, bytes: Uint8Array): Promise<Result<string>> => {
-    const key = `${table}/metadata/${name}`;
-    made.push(key);
-    const put = await store.put(key, bytes);
-    return put.ok ? ok(`${folder}/${name}`) : put;
-  };
-  const putManifest = async (
+  async #fail(error: LakeSyncError): Promise<CommitOutcome> {
+    await this.discard();
+    return { status: "failed", error };
+  }
+
+  /** Writes everything but the metadata itself; what only this try can use goes into `ofThisTry`. */
+  async #nextVersion(base: TableVersion, ofThisTry: string[]): Promise<Result<TableMetadata>> {
+    const { catalogue: { store }, clock, random } = this.#ports;
+    const { table, files, plan, batchId, watermark } = this.#append;
+    const metadata = withSchema(base.metadata, plan);
+    const spec = daySpec(metadata);
+    if (!spec.ok) return spec;
+    const added = await this.#addedManifest(metadata, spec.value);
+    if (!added.ok) return added;
+    const earlier = await presentManifests(store, { table, metadata });
+    if (!earlier.ok) return earlier;
+    let kept = earlier.value;
+    const small = kept.filter((info) => isSmall(info, spec.value));
+    if (small.length >= MERGE_MANIFESTS) {
+      const entries = await readEntries(store, { table, metadata, manifests: small });
+      if (!entries.ok) return entries;
+      const merged = await this.#putManifest(entries.value, { metadata, spec: spec.value });
+      if (!merged.ok) return merged;
+      ofThisTry.push(merged.value.key);
+      const info = this.#infoOf(merged.value, entries.value, { metadata, spec: spec.value });
+      kept = [info, ...kept.filter((info) => !small.includes(info))];
+    }
+    const list = await this.#putFile(
+      `snap-${this.#snapshotId}-${this.#tries}-${this.#uuid}.avro`,
+      encodeManifestList([added.value, ...kept], {
+        snapshotId: this.#snapshotId,
+        parentId: currentSnapshot(metadata)?.["snapshot-id"],
+        sequenceNumber: metadata["last-sequence-number"] + 1n,
+        sync: random.bytes(16),
+      }),
+      metadata,
+    );
+    if (!list.ok) return list;
+    ofThisTry.push(list.value.key);
+    return ok(withSnapshot(metadata, {
+      snapshotId: this.#snapshotId,
+      manifestList: list.value.path,
+      batchId,
+      watermark,
+      files: files.length,
+      rows: files.reduce((sum, { rows }) => sum + rows, 0n),
+      bytes: files.reduce((sum, { bytes }) => sum + bytes, 0n),
+      partitions: new Set(files.map(({ partition }) => partition)).size,
+    }, clock.now()));
+  }
+
+  /** The manifest of the batch's own files, written once for all tries by the same schema. */
+  async #addedManifest(
+    metadata: TableMetadata,
+    spec: PartitionSpec,
+  ): Promise<Result<ManifestInfo>> {
+    const entries = this.#append.files.map((file) => addedEntry(file, this.#snapshotId));
+    const header = JSON.stringify([metadata.location, schemaEntry(metadata), spec]);
+    if (this.#manifest?.header !== header) {
+      const put = await this.#putManifest(entries, { metadata, spec });
+      if (!put.ok) return put;
+      this.#manifest = { header, ...put.value };
+    }
+    return ok(this.#infoOf(this.#manifest, entries, { metadata, spec }));
+  }
+
+  async #putManifest(
     entries: readonly ManifestEntry[],
-    name: string,
-  ): Promise<Result<ManifestInfo>> => {
+    { metadata, spec }: ManifestPlace,
+  ): Promise<Result<PutFile>> {
     const bytes = encodeManifest(entries, {
       schema: schemaEntry(metadata),
-      spec: spec.value,
-      sync: random.bytes(16),
+      spec,
+      sync: this.#ports.random.bytes(16),
     });
-    const path = await putFile(name, bytes);
-    if (!path.ok) return path;
-    return ok(manifestInfo(entries, {
-      path: path.value,
-      length: bytes.length,
-      specId: spec.value["spec-id"],
-      snapshotId,
-      sequenceNumber,
-    }));
-  };
-
-  const uuid = random.uuid();
-  const added = await putManifest(
-    files.map((file) => addedEntry(file, snapshotId)),
-    `${uuid}-m0.avro`,
-  );
-  if (!added.ok) return added;
-  const earlier = await presentManifests(store, { table, metadata });
-  if (!earlier.ok) return earlier;
-  let kept = earlier.value;
-  const small = kept.filter((info) => isSmall(info, spec.value));
-  if (small.length >= MERGE_MANIFESTS) {
-    const entries = await readEntries(store, { table, metadata, manifests: small });
-    if (!entries.ok) return entries;
-    const merged = await putManifest(entries.value, `${uuid}-m1.avro`);
-    if (!merged.ok) return merged;
-    kept = [merged.value, ...kept.filter((info) => !small.includes(info))];
+    return await this.#putFile(`${this.#uuid}-m${this.#manifests++}.avro`, bytes, metadata);
   }
-  const list = await putFile(
-    `snap-${snapshotId}-1-${uuid}.avro`,
-    encodeManifestList([added.value, ...kept], {
-      snapshotId,
-      parentId: currentSnapshot(metadata)?.["snapshot-id"],
-      sequenceNumber,
-      sync: random.bytes(16),
-    }),
-  );
-  if (!list.ok) return list;
-  const next = withSnapshot(metadata, {
-    snapshotId,
-    manifestList: list.value,
-    batchId: append.batchId,
-    watermark: append.watermark,
-    files: files.length,
-    rows: files.reduce((sum, { rows }) => sum + rows, 0n),
-    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0n),
-    partitions: new Set(files.map(({ day }) => day)).size,
-  }, {
-    now: clock.now(),
-    file: base.number === 0 ? undefined : `${metadata.location}${versionKey("", base.number)}`,
-  });
-  return ok({ number: base.number + 1, metadata: next });
+
+  #infoOf(
+    { path, length }: Pick<PutFile, "path" | "length">,
+    entries: readonly ManifestEntry[],
+    { metadata, spec }: ManifestPlace,
+  ): ManifestInfo {
+    return manifestInfo(entries, {
+      path,
+      length,
+      specId: spec["spec-id"],
+      snapshotId: this.#snapshotId,
+      sequenceNumber: metadata["last-sequence-number"] + 1n,
+    });
+  }
+
+  async #putFile(
+    name: string,
+    bytes: Uint8Array,
+    { location }: TableMetadata,
+  ): Promise<Result<PutFile>> {
+    const key = `${this.#append.table}/metadata/${name}`;
+    this.#made.push(key);
+    const put = await this.#ports.catalogue.store.put(key, bytes);
+    return put.ok ? ok({ key, path: `${location}/metadata/${name}`, length: bytes.length }) : put;
+  }
+}
+
+/** A file that was put. */
+interface PutFile {
+  readonly key: string;
+  /** Its URL. */
+  readonly path: string;
+  readonly length: number;
+}
+
+/** What a manifest is written for. */
+interface ManifestPlace {
+  readonly metadata: TableMetadata;
+  readonly spec: PartitionSpec;
 }
 
 function addedEntry(file: DataFile, snapshotId: bigint): ManifestEntry {

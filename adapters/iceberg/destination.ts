@@ -7,7 +7,6 @@ import {
   type FlushOutcome,
   type FlushTable,
   LakeSyncError,
-  type ObjectStore,
   ok,
   type Random,
   type Result,
@@ -16,11 +15,13 @@ import {
   toLakeSyncError,
   type Watermark,
 } from "@lakesync/core";
-import { appendFiles, type CommitPorts } from "./commit.ts";
+import { catalogueOf, type LakePlace } from "./catalogue_files.ts";
+import { AppendCommit, type CommitPorts } from "./commit.ts";
 import { sameWatermark } from "./metadata.ts";
 import { changesTable, emptyMetadata, schemaEntry, withSchema } from "./snapshot.ts";
+import { newSchemaPlan } from "./lake_schema.ts";
 import { planFor, progress, rebase } from "./_plan.ts";
-import { loadTable, type TableVersion } from "./table.ts";
+import type { TableVersion } from "./table.ts";
 import { TableWrite } from "./_table_write.ts";
 
 /** The most rows that wait in all tables of a batch together. */
@@ -31,9 +32,7 @@ const TOTAL_WEIGHT = 128 * 1024 * 1024;
 const COMMIT_TRIES = 10;
 
 /** Options of {@linkcode icebergDestination}. */
-export interface IcebergDestinationOptions {
-  /** Where the lake lies. */
-  readonly store: ObjectStore;
+export interface IcebergDestinationOptions extends LakePlace {
   /**
    * Names it in stats and logs.
    *
@@ -55,8 +54,8 @@ export interface IcebergDestinationOptions {
 }
 
 /**
- * A lake of Iceberg tables, one append-only `<table>_changes` for each table (docs/lake.md), without
- * a catalogue: `vN.metadata.json` is put only where nobody put it.
+ * A lake of Iceberg tables, one append-only `<table>_changes` for each table (docs/lake.md): in a
+ * catalogue, or without one, where `vN.metadata.json` is put only where nobody put it.
  *
  * A table's data, its watermark and, where it grew, its schema are one commit. Memory is bounded:
  * about 262,144 rows wait at most, whatever the batch's size. Every error of a table is in its
@@ -65,7 +64,7 @@ export interface IcebergDestinationOptions {
  * batch is left behind, unless it is not known what became of the commit. Data files of a process
  * that was killed are orphans that no metadata names; earlier metadata files are kept.
  *
- * @param options The lake's store.
+ * @param options The lake's store, or its catalogue.
  * @returns The destination.
  *
  * @example Flush a delta and look at the lake
@@ -97,13 +96,14 @@ export interface IcebergDestinationOptions {
  * ```
  */
 export function icebergDestination(options: IcebergDestinationOptions): Destination {
-  const { store, name = "iceberg", clock = systemClock, random = systemRandom } = options;
-  const ports: CommitPorts = { store, clock, random };
+  const { name = "iceberg", clock = systemClock, random = systemRandom } = options;
+  const catalogue = catalogueOf(options);
+  const ports: CommitPorts = { catalogue, clock, random };
   const known = new Map<string, TableVersion>();
 
   /** The newest version of a table; one that was seen before spares most of the reading. */
   const load = async (table: string): Promise<Result<TableVersion | undefined>> => {
-    const version = await loadTable(store, table, known.get(table));
+    const version = await catalogue.load(table, known.get(table));
     if (version.ok && version.value !== undefined) known.set(table, version.value);
     return version;
   };
@@ -121,22 +121,21 @@ export function icebergDestination(options: IcebergDestinationOptions): Destinat
     if (!sameWatermark(watermark.value, part.from)) {
       return { status: "moved", watermark: watermark.value };
     }
-    const plan = planFor(version.value, part);
+    const base = version.value === undefined
+      ? await catalogue.create(
+        table,
+        emptyMetadata(newSchemaPlan(part.schema), { uuid: random.uuid(), now: clock.now() }),
+      )
+      : ok(version.value);
+    if (!base.ok) return { status: "failed", error: base.error };
+    const plan = planFor(base.value, part);
     if (!plan.ok) return { status: "failed", error: plan.error };
-    const base = version.value ?? {
-      number: 0,
-      metadata: emptyMetadata(plan.value, {
-        location: `${store.location}/${table}`,
-        uuid: random.uuid(),
-        now: clock.now(),
-      }),
-    };
-    const schema = schemaEntry(withSchema(base.metadata, plan.value));
+    const schema = schemaEntry(withSchema(base.value.metadata, plan.value));
     return new TableWrite(ports, {
       table,
       part,
       epoch: batch.to.epoch,
-      base,
+      base: base.value,
       plan: plan.value,
       schema,
     });
@@ -145,39 +144,45 @@ export function icebergDestination(options: IcebergDestinationOptions): Destinat
   /** Commits a table's files on top of the watermark that they start from. */
   const commit = async (write: TableWrite, batch: FlushBatch): Promise<FlushOutcome> => {
     const { table, part, plan } = write.options;
-    let base = write.options.base;
+    let { base } = write.options;
+    const { files } = write;
+    const append = new AppendCommit(ports, {
+      table,
+      plan,
+      files,
+      batchId: batch.id,
+      watermark: batch.to,
+    });
+    const discard = async () => {
+      await append.discard();
+      await write.discard();
+    };
     for (let attempt = 0; attempt < COMMIT_TRIES; attempt++) {
-      const outcome = await appendFiles(ports, base, {
-        table,
-        plan,
-        files: write.files,
-        batchId: batch.id,
-        watermark: batch.to,
-      });
+      const outcome = await append.on(base);
       switch (outcome.status) {
         case "committed":
           known.set(table, outcome.version);
           return {
             status: "committed",
-            deltas: write.files.reduce((sum, { rows }) => sum + Number(rows), 0),
-            objects: write.files.length,
-            bytes: write.files.reduce((sum, { bytes }) => sum + Number(bytes), 0),
+            deltas: files.reduce((sum, { rows }) => sum + Number(rows), 0),
+            objects: files.length,
+            bytes: files.reduce((sum, { bytes }) => sum + Number(bytes), 0),
           };
         case "unknown":
           return { status: "failed", error: outcome.error };
         case "failed":
-          await write.discard();
+          await discard();
           return { status: "failed", error: outcome.error };
       }
       const newest = await load(table);
       const again = newest.ok ? rebase(newest.value, { part, plan, table }) : newest;
       if (!again.ok || again.value.status === "moved") {
-        await write.discard();
+        await discard();
         return again.ok ? again.value as FlushOutcome : { status: "failed", error: again.error };
       }
       base = again.value.base;
     }
-    await write.discard();
+    await discard();
     return {
       status: "failed",
       error: new LakeSyncError(

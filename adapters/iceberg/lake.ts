@@ -9,6 +9,7 @@ import {
   type Result,
 } from "@lakesync/core";
 import { readLongBound } from "./bounds.ts";
+import { catalogueOf, type LakePlace } from "./catalogue_files.ts";
 import { damaged, presentManifests, readEntries, type TableRef } from "./commit.ts";
 import { FIELD } from "./lake_schema.ts";
 import { keyOf } from "./location.ts";
@@ -20,13 +21,10 @@ import {
   type TableMetadata,
   watermarkOf,
 } from "./metadata.ts";
-import { loadTable, presentSchema } from "./table.ts";
+import { presentSchema } from "./table.ts";
 
 /** Options of {@linkcode icebergLake}. */
-export interface IcebergLakeOptions {
-  /** Where the lake lies. */
-  readonly store: ObjectStore;
-}
+export type IcebergLakeOptions = LakePlace;
 
 /**
  * Reads the tables of a lake that {@linkcode icebergDestination} writes.
@@ -35,7 +33,7 @@ export interface IcebergLakeOptions {
  * snapshot (any more: the newest 20 are known), `CORRUPT` where its files are damaged, `CONFLICT`
  * where somebody else made it or deleted rows in it.
  *
- * @param options The lake's store.
+ * @param options The lake's store, or its catalogue.
  * @returns The reader. `types` of a scan has the columns' names in the app.
  *
  * @example An empty lake
@@ -48,28 +46,13 @@ export interface IcebergLakeOptions {
  * assertEquals(unwrapOrThrow(await icebergLake({ store: memoryObjectStore() }).tables()), []);
  * ```
  */
-export function icebergLake({ store }: IcebergLakeOptions): LakeReader {
+export function icebergLake(options: IcebergLakeOptions): LakeReader {
+  const catalogue = catalogueOf(options);
   return {
-    async tables() {
-      const tables: string[] = [];
-      let after: string | undefined;
-      for (;;) {
-        const page = await store.list("", { limit: 1, ...(after !== undefined && { after }) });
-        if (!page.ok) return page;
-        const key = page.value.objects[0]?.key;
-        if (key === undefined) return ok(tables);
-        const [name, folder] = key.split("/", 2);
-        // "0" follows "/": no object of the folder is above this.
-        after = folder === undefined ? key : `${name}0`;
-        if (folder === undefined) continue;
-        const versions = await store.list(`${name}/metadata/v`, { limit: 1 });
-        if (!versions.ok) return versions;
-        if (versions.value.objects.length > 0) tables.push(name!);
-      }
-    },
+    tables: () => catalogue.list(),
 
     async scan(table, options = {}) {
-      const version = await loadTable(store, table);
+      const version = await catalogue.load(table);
       if (!version.ok) return version;
       if (version.value === undefined) {
         return err(new LakeSyncError("NOT_FOUND", `The lake has no table "${table}"`));
@@ -89,7 +72,7 @@ export function icebergLake({ store }: IcebergLakeOptions): LakeReader {
       }
       const schema = presentSchema(table, metadata);
       if (!schema.ok) return schema;
-      const files = await filesOf(store, { table, metadata }, snapshot);
+      const files = await filesOf(catalogue.store, { table, metadata }, snapshot);
       if (!files.ok) return files;
       const at = snapshot === undefined
         ? metadata

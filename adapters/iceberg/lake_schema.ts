@@ -50,6 +50,14 @@ export const CHANGE_FIELDS: readonly IcebergField[] = [
 
 const OURS = new RegExp(`^_*(?:${CHANGE_FIELDS.map(({ name }) => name).join("|")})$`, "i");
 
+/** What the tables of one kind have in common. */
+export interface TableLayout {
+  /** The columns that all of them have. */
+  readonly own: readonly IcebergField[];
+  /** The name in the lake of an app's column. */
+  readonly nameOf: (column: string) => string;
+}
+
 const ICEBERG_TYPES: Readonly<Record<ColumnType, IcebergType>> = {
   string: "string",
   number: "double",
@@ -80,6 +88,9 @@ const ICEBERG_TYPES: Readonly<Record<ColumnType, IcebergType>> = {
 export function lakeColumnName(name: string): string {
   return OURS.test(name) ? `_${name}` : name;
 }
+
+/** Of changelogs. */
+export const CHANGES_LAYOUT: TableLayout = { own: CHANGE_FIELDS, nameOf: lakeColumnName };
 
 /** A column of an app with its place in the lake. */
 export interface LakeField {
@@ -112,16 +123,20 @@ export interface PresentSchema {
 }
 
 /** The schema of a new table. */
-export function newSchemaPlan(schema: TableSchema): SchemaPlan {
+export function newSchemaPlan(
+  schema: TableSchema,
+  layout: TableLayout = CHANGES_LAYOUT,
+): SchemaPlan {
+  const { own } = layout;
   const added = schema.columns.map((column, i) => ({
     column,
-    field: fieldOf(column, CHANGE_FIELDS.length + 1 + i),
+    field: fieldOf(column, { id: own.length + 1 + i, layout }),
   }));
   return {
-    fields: [...CHANGE_FIELDS, ...added.map(({ field }) => field)],
+    fields: [...own, ...added.map(({ field }) => field)],
     columns: added,
     schema,
-    lastColumnId: CHANGE_FIELDS.length + added.length,
+    lastColumnId: own.length + added.length,
   };
 }
 
@@ -136,9 +151,10 @@ export function newSchemaPlan(schema: TableSchema): SchemaPlan {
 export function evolveSchemaPlan(
   present: PresentSchema,
   schema: TableSchema,
+  layout: TableLayout = CHANGES_LAYOUT,
 ): Result<SchemaPlan> {
   const byName = new Map(present.fields.map((field) => [field.name.toLowerCase(), field]));
-  for (const own of CHANGE_FIELDS) {
+  for (const own of layout.own) {
     const field = byName.get(own.name);
     if (field?.id !== own.id || field.type !== own.type) {
       return err(mismatch(schema.table, own.name, `is not ${own.type} with id ${own.id}`));
@@ -152,9 +168,9 @@ export function evolveSchemaPlan(
   const columns: LakeField[] = [];
   let lastColumnId = present.lastColumnId;
   for (const column of all) {
-    let field = byName.get(lakeColumnName(column.name).toLowerCase());
+    let field = byName.get(layout.nameOf(column.name).toLowerCase());
     if (field === undefined) {
-      field = fieldOf(column, ++lastColumnId);
+      field = fieldOf(column, { id: ++lastColumnId, layout });
       fields.push(field);
       byName.set(field.name.toLowerCase(), field);
     } else if (field.type !== ICEBERG_TYPES[column.type] || field.required) {
@@ -167,9 +183,11 @@ export function evolveSchemaPlan(
   return ok({ fields, columns, schema: { ...newer, columns: all }, lastColumnId });
 }
 
-function fieldOf(column: ColumnSchema, id: number): IcebergField {
-  const name = lakeColumnName(column.name);
-  return { id, name, required: false, type: ICEBERG_TYPES[column.type] };
+function fieldOf(
+  column: ColumnSchema,
+  { id, layout }: { id: number; layout: TableLayout },
+): IcebergField {
+  return { id, name: layout.nameOf(column.name), required: false, type: ICEBERG_TYPES[column.type] };
 }
 
 function mismatch(table: string, column: string, what: string): LakeSyncError {

@@ -1,8 +1,8 @@
 import type { AvroRecord, AvroValue } from "./avro.ts";
 import { type AvroFile, decodeAvroFile, encodeAvroFile } from "./avro_file.ts";
 import { intBound } from "./bounds.ts";
-import { DAY_FIELD, ENTRY_SCHEMA, LIST_SCHEMA } from "./manifest_schema.ts";
-import type { PartitionSpec, SchemaEntry } from "./metadata.ts";
+import { entrySchema, LIST_SCHEMA } from "./manifest_schema.ts";
+import type { PartitionField, PartitionSpec, SchemaEntry } from "./metadata.ts";
 
 /**
  * Manifests and manifest lists of format version 2.
@@ -17,8 +17,11 @@ export type EntryStatus = 0 | 1 | 2;
 export interface DataFile {
   /** Its URL. */
   readonly path: string;
-  /** Its partition: the day of `_commit_ts`, in days since 1970. */
-  readonly day: number | null;
+  /**
+   * Its partition, the value of the one partition field: a changelog's day of `_commit_ts` in days
+   * since 1970, a state table's bucket.
+   */
+  readonly partition: number | null;
   /** How many rows it has. */
   readonly rows: bigint;
   /** Its size in bytes. */
@@ -76,8 +79,8 @@ export interface ManifestInfo {
   readonly addedRows: bigint;
   readonly existingRows: bigint;
   readonly deletedRows: bigint;
-  /** The days that it has files of; undefined where that is not known. */
-  readonly days: { readonly min: Uint8Array; readonly max: Uint8Array } | undefined;
+  /** The partitions that it has files of; undefined where that is not known. */
+  readonly partitions: { readonly min: Uint8Array; readonly max: Uint8Array } | undefined;
 }
 
 /** What a manifest's header says. */
@@ -93,6 +96,8 @@ export function encodeManifest(
   entries: readonly ManifestEntry[],
   { schema, spec, sync }: ManifestHeader & { readonly sync: Uint8Array },
 ): Uint8Array {
+  const field = spec.fields[0];
+  if (field === undefined) throw new TypeError("Cannot encode a manifest: it has no partitions");
   const metadata = new Map([
     ["schema", JSON.stringify(schema)],
     ["schema-id", String(schema["schema-id"])],
@@ -102,7 +107,11 @@ export function encodeManifest(
     ["content", "data"],
   ]);
   return encodeAvroFile(
-    { schema: ENTRY_SCHEMA, metadata, records: entries.map(entryRecord) },
+    {
+      schema: entrySchema(field),
+      metadata,
+      records: entries.map((entry) => entryRecord(entry, field)),
+    },
     sync,
   );
 }
@@ -135,9 +144,9 @@ export function manifestInfo(
     if (sequenceNumber !== null && sequenceNumber < minSequenceNumber) {
       minSequenceNumber = sequenceNumber;
     }
-    if (file.day === null) continue;
-    if (min === undefined || file.day < min) min = file.day;
-    if (max === undefined || file.day > max) max = file.day;
+    if (file.partition === null) continue;
+    if (min === undefined || file.partition < min) min = file.partition;
+    if (max === undefined || file.partition > max) max = file.partition;
   }
   const [[existingFiles, existingRows], [addedFiles, addedRows], [deletedFiles, deletedRows]] =
     counts as [[number, bigint], [number, bigint], [number, bigint]];
@@ -155,7 +164,7 @@ export function manifestInfo(
     addedRows,
     existingRows,
     deletedRows,
-    days: min === undefined || max === undefined
+    partitions: min === undefined || max === undefined
       ? undefined
       : { min: intBound(min), max: intBound(max) },
   };
@@ -198,7 +207,7 @@ function guarded<T>(read: () => T, file: AvroFile): T {
   }
 }
 
-function entryRecord(entry: ManifestEntry): AvroRecord {
+function entryRecord(entry: ManifestEntry, field: PartitionField): AvroRecord {
   const { file } = entry;
   return {
     status: entry.status,
@@ -209,7 +218,7 @@ function entryRecord(entry: ManifestEntry): AvroRecord {
       content: 0,
       file_path: file.path,
       file_format: "PARQUET",
-      partition: { [DAY_FIELD]: file.day },
+      partition: { [field.name]: file.partition },
       record_count: file.rows,
       file_size_in_bytes: file.bytes,
       column_sizes: pairs(file.columnSizes),
@@ -234,7 +243,7 @@ function recordEntry(record: AvroRecord): ManifestEntry {
     fileSequenceNumber: (record.file_sequence_number ?? null) as bigint | null,
     file: {
       path: text(file.file_path),
-      day: ((file.partition as AvroRecord)[DAY_FIELD] ?? null) as number | null,
+      partition: (Object.values(file.partition as AvroRecord)[0] ?? null) as number | null,
       rows: long(file.record_count),
       bytes: long(file.file_size_in_bytes),
       columnSizes: unpairs(file.column_sizes),
@@ -263,16 +272,20 @@ function infoRecord(info: ManifestInfo): AvroRecord {
     added_rows_count: info.addedRows,
     existing_rows_count: info.existingRows,
     deleted_rows_count: info.deletedRows,
-    partitions: info.days === undefined ? null : [
-      { contains_null: false, lower_bound: info.days.min, upper_bound: info.days.max },
+    partitions: info.partitions === undefined ? null : [
+      {
+        contains_null: false,
+        lower_bound: info.partitions.min,
+        upper_bound: info.partitions.max,
+      },
     ],
   };
 }
 
 function recordInfo(record: AvroRecord): ManifestInfo {
-  const day = (record.partitions as readonly AvroRecord[] | null)?.[0];
-  const min = day?.lower_bound as Uint8Array | null | undefined;
-  const max = day?.upper_bound as Uint8Array | null | undefined;
+  const summary = (record.partitions as readonly AvroRecord[] | null)?.[0];
+  const min = summary?.lower_bound as Uint8Array | null | undefined;
+  const max = summary?.upper_bound as Uint8Array | null | undefined;
   return {
     path: text(record.manifest_path),
     length: long(record.manifest_length),
@@ -287,7 +300,7 @@ function recordInfo(record: AvroRecord): ManifestInfo {
     addedRows: long(record.added_rows_count ?? 0n),
     existingRows: long(record.existing_rows_count ?? 0n),
     deletedRows: long(record.deleted_rows_count ?? 0n),
-    days: min && max ? { min, max } : undefined,
+    partitions: min && max ? { min, max } : undefined,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { AvroField, AvroSchema } from "./avro.ts";
+import type { PartitionField } from "./metadata.ts";
 
 /**
  * The Avro schemas of manifests and manifest lists, of format version 2.
@@ -37,13 +38,13 @@ const nullable = (name: string, id: number, type: AvroSchema): AvroField => ({
   default: null,
 });
 
-/** The name of the one partition field. */
+/** The name of a changelog's one partition field. */
 export const DAY_FIELD = "_commit_ts_day";
-/** The id of the one partition field. */
+/** The id of a table's one partition field. */
 export const DAY_FIELD_ID = 1000;
 
-/** Of a manifest's entries. */
-export const ENTRY_SCHEMA: AvroSchema = {
+/** Of the entries of a manifest whose files have one partition field. */
+export const entrySchema = (partition: PartitionField): AvroSchema => ({
   type: "record",
   name: "manifest_entry",
   fields: [
@@ -61,7 +62,7 @@ export const ENTRY_SCHEMA: AvroSchema = {
         field("partition", 102, {
           type: "record",
           name: "r102",
-          fields: [nullable(DAY_FIELD, DAY_FIELD_ID, { type: "int", logicalType: "date" })],
+          fields: [nullable(partition.name, partition["field-id"], partitionType(partition))],
         }),
         field("record_count", 103, "long"),
         field("file_size_in_bytes", 104, "long"),
@@ -75,7 +76,10 @@ export const ENTRY_SCHEMA: AvroSchema = {
       ],
     }),
   ],
-};
+});
+
+const partitionType = ({ transform }: PartitionField): AvroSchema =>
+  transform === "day" ? { type: "int", logicalType: "date" } : "int";
 
 /** Of a manifest list's entries. */
 export const LIST_SCHEMA: AvroSchema = {

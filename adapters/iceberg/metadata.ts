@@ -88,6 +88,11 @@ export function parseMetadata(bytes: Uint8Array): Result<TableMetadata> {
   } catch (cause) {
     return err(new LakeSyncError("CORRUPT", "it is no JSON", { cause }));
   }
+  return metadataOf(value);
+}
+
+/** What a metadata file's JSON says; `CORRUPT` with the reason where it is none of version 2. */
+export function metadataOf(value: Json64): Result<TableMetadata> {
   const fault = metadataFault(value);
   if (fault !== undefined) return err(new LakeSyncError("CORRUPT", fault));
   return ok(normalise(value as unknown as TableMetadata));

@@ -15,7 +15,6 @@ import { emptyMetadata, withSnapshot } from "./snapshot.ts";
 import { TODOS } from "./testdata/lake_rows.ts";
 
 const empty = emptyMetadata(newSchemaPlan(TODOS), {
-  location: "memory:///lake/todos_changes",
   uuid: "b6f5b0a0-0000-4000-8000-000000000000",
   now: 1_000,
 });
@@ -32,7 +31,7 @@ const tables = fc.uniqueArray(ids, { maxLength: 30 }).map((snapshotIds) =>
       rows: 2n,
       bytes: 3n,
       partitions: 1,
-    }, { now: i, file: `v${i}` }), empty)
+    }, i), empty)
 );
 
 function again(metadata: TableMetadata): TableMetadata {

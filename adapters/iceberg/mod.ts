@@ -3,6 +3,8 @@
  *
  * @module
  */
+export type { Catalogue, CommitOutcome } from "./catalogue.ts";
+export { filesCatalogue, type LakePlace } from "./catalogue_files.ts";
 export { icebergDestination, type IcebergDestinationOptions } from "./destination.ts";
 export { icebergLake, type IcebergLakeOptions } from "./lake.ts";
 export { lakeColumnName } from "./lake_schema.ts";

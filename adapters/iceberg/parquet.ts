@@ -25,10 +25,14 @@ export interface EncodedFile {
 type ColumnData = ColumnSource["data"];
 
 /** A column on its way into a file. */
-interface FileColumn {
+export interface FileColumn {
+  /** What it is in the table. */
   readonly field: IcebergField;
+  /** Its values; texts as such or in UTF-8. */
   readonly data: ColumnData;
+  /** How they are written, where the writer is not to choose. */
   readonly encoding?: "PLAIN" | "RLE_DICTIONARY";
+  /** Their range. */
   readonly range: Range;
 }
 
@@ -40,12 +44,20 @@ export interface EncodeFileOptions {
   readonly schema: SchemaEntry;
 }
 
+/** Makes a changelog's file of sorted rows. */
+export function encodeDataFile(rows: RowColumns, options: EncodeFileOptions): EncodedFile {
+  const columns = [...changeColumns(rows), ...userColumns(rows.cells, options.columns)];
+  return encodeColumns(columns, { rows: rows.count, schema: options.schema });
+}
+
 /**
  * Makes a Parquet file of one row group: field ids, statistics, and the encodings that every reader
  * of Iceberg knows (plain and dictionary; some vectorised ones know no delta encodings).
  */
-export function encodeDataFile(rows: RowColumns, options: EncodeFileOptions): EncodedFile {
-  const columns = [...changeColumns(rows), ...userColumns(rows, options.columns)];
+export function encodeColumns(
+  columns: readonly FileColumn[],
+  options: { readonly rows: number; readonly schema: SchemaEntry },
+): EncodedFile {
   const elements = columns.map(({ field }) => schemaElement(field));
   const root: SchemaElement = { name: "table", num_children: columns.length };
   const writer = new ByteWriter();
@@ -71,7 +83,7 @@ export function encodeDataFile(rows: RowColumns, options: EncodeFileOptions): En
       data,
       ...(encoding !== undefined && { encoding }),
     })),
-    rowGroupSize: rows.count,
+    rowGroupSize: options.rows,
   });
   const chunks = file.row_groups[0]!.columns;
   for (const [i, { range }] of columns.entries()) {
@@ -85,7 +97,7 @@ export function encodeDataFile(rows: RowColumns, options: EncodeFileOptions): En
   file.schema = [root, ...elements];
   file.finish();
   const sizes = chunks.map(({ meta_data }) => meta_data!.total_compressed_size);
-  return { bytes: writer.getBytes(), metrics: metricsOf(columns, { sizes, rows: rows.count }) };
+  return { bytes: writer.getBytes(), metrics: metricsOf(columns, { sizes, rows: options.rows }) };
 }
 
 const OWN = new Map(CHANGE_FIELDS.map((field) => [field.id, field]));
@@ -139,9 +151,13 @@ function changeColumns(rows: RowColumns): FileColumn[] {
   ];
 }
 
-function userColumns(rows: RowColumns, columns: readonly LakeField[]): FileColumn[] {
+/** The app's columns on their way into a file. */
+export function userColumns(
+  cells: readonly (readonly Cell[])[],
+  columns: readonly LakeField[],
+): FileColumn[] {
   return columns.map(({ field }, i) => {
-    const data = rows.cells[i]!;
+    const data = cells[i]!;
     // Plain, as some vectorised readers know no run lengths of booleans.
     const encoding = field.type === "boolean" ? "PLAIN" as const : undefined;
     return {

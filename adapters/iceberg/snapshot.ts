@@ -41,15 +41,15 @@ const SORT_ORDER = {
   })),
 };
 
-/** The metadata of a table without any version yet. */
+/** The metadata of a table without any version yet, and without a location. */
 export function emptyMetadata(
   plan: SchemaPlan,
-  { location, uuid, now }: { location: string; uuid: string; now: number },
+  { uuid, now }: { uuid: string; now: number },
 ): TableMetadata {
   return {
     "format-version": 2,
     "table-uuid": uuid,
-    location,
+    location: "",
     "last-sequence-number": 0n,
     "last-updated-ms": now,
     "last-column-id": plan.lastColumnId,
@@ -133,7 +133,7 @@ export interface Addition {
 export function withSnapshot(
   metadata: TableMetadata,
   addition: Addition,
-  { now, file }: { now: number; file: string | undefined },
+  now: number,
 ): TableMetadata {
   const parent = currentSnapshot(metadata);
   const at = Math.max(now, metadata["last-updated-ms"]);
@@ -165,10 +165,6 @@ export function withSnapshot(
     refs,
     snapshots,
     "snapshot-log": log.filter((entry) => ids.has(entry["snapshot-id"])),
-    "metadata-log": file === undefined ? metadata["metadata-log"] : [
-      ...metadata["metadata-log"],
-      { "timestamp-ms": metadata["last-updated-ms"], "metadata-file": file },
-    ].slice(-REMEMBERED_VERSIONS),
   };
 }
 

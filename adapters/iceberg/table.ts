@@ -3,9 +3,9 @@ import type { Result, TableSchema } from "@lakesync/core";
 import { metadataBytes, parseMetadata, type TableMetadata } from "./metadata.ts";
 import { parseSchemaProperty, SCHEMA_PROPERTY } from "./lake_schema.ts";
 
-/** A version of a table: what `vN.metadata.json` says. */
+/** A version of a table. */
 export interface TableVersion {
-  /** N. */
+  /** N of `vN.metadata.json`; 0 where no version is there yet. In a catalogue always 1. */
   readonly number: number;
   /** Its content. */
   readonly metadata: TableMetadata;
@@ -93,14 +93,23 @@ function readVersion(
   table: string,
   { number, bytes }: { number: number; bytes: Uint8Array },
 ): Result<TableVersion> {
-  const parsed = parseMetadata(bytes);
+  return checkedVersion(table, { number, file: versionKey(table, number) }, parseMetadata(bytes));
+}
+
+/**
+ * A version whose metadata was read: `CORRUPT` where it could not be, `CONFLICT` where LakeSync did
+ * not make the table.
+ */
+export function checkedVersion(
+  table: string,
+  { number, file }: { number: number; file: string },
+  parsed: Result<TableMetadata>,
+): Result<TableVersion> {
   if (!parsed.ok) {
     return err(
       new LakeSyncError(
         "CORRUPT",
-        `Cannot read "${
-          versionKey(table, number)
-        }": ${parsed.error.message}; restore the file or move the table away`,
+        `Cannot read "${file}": ${parsed.error.message}; restore the file or move the table away`,
         { cause: parsed.error },
       ),
     );

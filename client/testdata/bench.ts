@@ -31,9 +31,18 @@ export type Todos = readonly [typeof todos];
 /** A gateway, its clock, and clients that sync only when told to. */
 export class Bench {
   readonly clock: ManualClock = new ManualClock();
-  readonly gateway: FakeGateway = new FakeGateway({ tables: [todos.schema], clock: this.clock });
+  readonly gateway: FakeGateway;
   readonly #close: (() => Promise<void>)[] = [];
   #clients = 0;
+
+  /** @param live Whether the gateway holds pulls. */
+  constructor(live = false) {
+    this.gateway = new FakeGateway({
+      tables: [todos.schema],
+      clock: this.clock,
+      ...(live && { scheduler: this.clock }),
+    });
+  }
 
   /** A client on a database in memory, or on one that is open. */
   async client(options: Partial<ClientOptions<Todos>> = {}): Promise<Client<Todos>> {
@@ -67,8 +76,11 @@ export class Bench {
 }
 
 /** Runs a test's body with a bench. */
-export async function withBench(body: (bench: Bench) => Promise<void>): Promise<void> {
-  const bench = new Bench();
+export async function withBench(
+  body: (bench: Bench) => Promise<void>,
+  options: { live?: boolean } = {},
+): Promise<void> {
+  const bench = new Bench(options.live);
   try {
     await body(bench);
   } finally {

@@ -122,7 +122,6 @@ export class Machine {
         ],
         // Small, so that pages and pushes are many.
         limits: { retentionMs: RETENTION_MS, pageItems, pushDeltas: 4 },
-        clock,
         scheduler: clock,
         random: new Prng(2_000 + seed),
       }),

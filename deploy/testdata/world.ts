@@ -237,7 +237,7 @@ export class World {
     const { client, clientId } = device;
     await this.#checkRows(device, this.#history.rows(), "in the end");
     assertEquals(unwrapOrThrow(await client.pending()), 0);
-    const letters = unwrapOrThrow(await client.rejected());
+    const letters = unwrapOrThrow(await client.rejected.list());
     for (const { delta, code } of letters) {
       assertEquals(this.#network.rejections.get(delta.deltaId), code, "its rejection was due");
       const tx = letters.filter((other) => other.delta.txId === delta.txId);

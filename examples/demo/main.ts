@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   const gateway = server.gateways[0]!;
   const lake = icebergLake({ store: fileObjectStore({ directory: paths.lake }) });
   const pending = pendingFromLog(gateway.store, {
-    schemas: () => Promise.resolve(ok(gateway.tables)),
+    schemas: () => gateway.schema(),
     flushed: () => gateway.flushedUpTo("lake"),
   });
   const [a, b] = [await device(home, "a", server), await device(home, "b", server)];

@@ -1,5 +1,6 @@
 // What the gateway's tests share.
 import {
+  type Clock,
   type Delta,
   type LogStore,
   type PageItem,
@@ -11,6 +12,8 @@ import {
 import { makeDelta } from "@lakesync/testing";
 import type { Caller } from "../caller.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "../gateway.ts";
+import { SchemaRegistry } from "../schema_registry.ts";
+import { pageToAnswer } from "../page_form.ts";
 import { memoryLogStore } from "../store_memory.ts";
 
 /** The table of most tests. */
@@ -34,16 +37,30 @@ export const PROTO: TableSchema = {
 /** A caller without authentication. */
 export const ANYONE: Caller = { sub: undefined };
 
-/** A gateway named `default` with the two tables, in memory unless the options say otherwise. */
-export async function openGateway(options: Partial<GatewayOptions> = {}): Promise<Gateway> {
+/** How a test's gateway differs from the usual one. */
+export interface GatewaySetup extends Partial<GatewayOptions> {
+  /** The clock of its store in memory. */
+  clock?: Clock;
+}
+
+/** A gateway named `default` with the two tables, in memory unless the setup says otherwise. */
+export async function openGateway({ clock, ...options }: GatewaySetup = {}): Promise<Gateway> {
   return unwrapOrThrow(
     await createGateway({
       id: "default",
-      store: memoryLogStore(options.clock === undefined ? {} : { clock: options.clock }),
+      store: memoryLogStore(clock === undefined ? {} : { clock }),
       tables: [TODOS, PROTO],
       ...options,
     }),
   );
+}
+
+/** A store that has the two tables already: a gateway over it appends nothing when it starts. */
+export async function withTables(store: LogStore): Promise<LogStore> {
+  unwrapOrThrow(
+    await unwrapOrThrow(await SchemaRegistry.open(store)).put({ tables: [TODOS, PROTO] }),
+  );
+  return store;
 }
 
 /** Pushes; the whole push must be answered. */
@@ -61,7 +78,7 @@ export async function pull(
   params: { readonly [name: string]: string } = {},
 ): Promise<PullAnswer> {
   const query = new URLSearchParams({ clientId: "bob:laptop", ...params });
-  return JSON.parse(unwrapOrThrow(await gateway.pull(query, { caller: ANYONE }))) as PullAnswer;
+  return pageToAnswer(unwrapOrThrow(await gateway.pull(query, { caller: ANYONE })));
 }
 
 /** Pulls from a cursor until nothing is left. */
@@ -74,7 +91,7 @@ export async function pullAll(
     const page = await pull(gateway, { ...params, cursor });
     items.push(...page.deltas);
     cursor = page.cursor;
-    if (!page.hasMore) return { items, cursor, seq: page.seq };
+    if (!page.hasMore) return { items, cursor, seq: page.seq as number };
   }
 }
 

@@ -4,10 +4,10 @@ import { connect, type Socket } from "node:net";
 import type { ErrorBody } from "@lakesync/core";
 import { serveHandler } from "@lakesync/testing";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Gateway, GatewayOptions } from "../gateway.ts";
+import type { Gateway } from "../gateway.ts";
 import { createHandler, type Handler, type HandlerOptions } from "../http.ts";
 import { nextTurn } from "../turn.ts";
-import { openGateway } from "./fixture.ts";
+import { type GatewaySetup, openGateway } from "./fixture.ts";
 
 /** A gateway named `default` behind real HTTP. */
 export interface Served extends AsyncDisposable {
@@ -27,7 +27,7 @@ export interface Served extends AsyncDisposable {
 
 /** Serves a gateway. */
 export async function serveGateway(
-  options: Partial<GatewayOptions> = {},
+  options: GatewaySetup = {},
   handling: Partial<HandlerOptions> = {},
 ): Promise<Served> {
   const gateway = await openGateway(options);
@@ -116,8 +116,18 @@ export class RawConnection implements Disposable {
     return this.#received.length;
   }
 
+  /** What has come, as Latin-1. */
+  get text(): string {
+    return this.#received.toString("latin1");
+  }
+
   send(bytes: string | Uint8Array): void {
     this.#socket.write(bytes);
+  }
+
+  /** Sends nothing more. */
+  end(): void {
+    this.#socket.end();
   }
 
   /** Breaks the connection off. */

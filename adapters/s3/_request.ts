@@ -1,0 +1,182 @@
+import { createHash } from "node:crypto";
+import {
+  abortedError,
+  type Clock,
+  LakeSyncError,
+  type Random,
+  type Scheduler,
+  systemClock,
+  systemRandom,
+  systemScheduler,
+} from "@lakesync/core";
+import { AwsV4Signer } from "aws4fetch";
+import type { S3CredentialsProvider } from "./credentials.ts";
+import { parseXml, textOf } from "./_xml.ts";
+
+/** Where the bucket is, and by whose leave. */
+export interface S3Bucket {
+  /** The URL that keys are appended to, with a slash at its end. */
+  readonly base: URL;
+  /** The region that requests are signed for. */
+  readonly region: string;
+  /** What they are signed with. */
+  readonly credentials: S3CredentialsProvider;
+  /** How often a request is tried. */
+  readonly attempts: number;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly scheduler?: Scheduler;
+}
+
+/** One request. */
+export interface S3Request {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** The object's key within the bucket; `""` for the bucket itself. */
+  readonly key: string;
+  readonly query?: { readonly [name: string]: string };
+  readonly headers?: { readonly [name: string]: string };
+  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An answer, read whole. */
+export interface S3Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array<ArrayBuffer>;
+  /** Whether an earlier try of the same request may have been carried out. */
+  readonly repeated: boolean;
+}
+
+const FIRST_DELAY_MS = 100;
+const MOST_DELAY_MS = 5_000;
+
+/**
+ * Sends signed requests to a bucket. What may pass (no connection, 429, 5xx, an answer that broke
+ * off) is tried again, with exponential backoff and full jitter.
+ */
+export class S3Requester {
+  readonly #bucket: S3Bucket;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #scheduler: Scheduler;
+
+  constructor(bucket: S3Bucket) {
+    this.#bucket = bucket;
+    this.#clock = bucket.clock ?? systemClock;
+    this.#random = bucket.random ?? systemRandom;
+    this.#scheduler = bucket.scheduler ?? systemScheduler;
+  }
+
+  /** The answer of any status but those that pass. Throws a `LakeSyncError`. */
+  async send(request: S3Request): Promise<S3Answer> {
+    const what = `the ${request.method} of "${request.key}"`;
+    let repeated = false;
+    let last: unknown;
+    for (let attempt = 1;; attempt++) {
+      if (request.signal?.aborted) throw abortedError(what, request.signal);
+      let wait: number | undefined;
+      try {
+        const answer = await this.#try(request);
+        if (!mayPass(answer.status)) return { ...answer, repeated };
+        wait = retryAfterMs(answer.headers);
+        last = new Error(`${answer.status} ${describe(answer)}`);
+      } catch (thrown) {
+        if (request.signal?.aborted) throw abortedError(what, request.signal);
+        if (thrown instanceof LakeSyncError) throw thrown;
+        last = thrown;
+      }
+      repeated = true;
+      if (attempt >= this.#bucket.attempts) {
+        const reason = last instanceof Error ? last.message : String(last);
+        throw new LakeSyncError(
+          "STORAGE_ERROR",
+          `Cannot reach ${this.#bucket.base.origin} for ${what}, tried ${attempt} times: ${reason}`,
+          { cause: last },
+        );
+      }
+      await this.#scheduler.delay(
+        wait ?? this.#backoff(attempt),
+        request.signal === undefined ? {} : { signal: request.signal },
+      );
+    }
+  }
+
+  #backoff(attempt: number): number {
+    const most = Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MOST_DELAY_MS);
+    const [high = 0, low = 0] = this.#random.bytes(2);
+    return most * ((high << 8 | low) / 0x10000);
+  }
+
+  async #try(request: S3Request): Promise<Omit<S3Answer, "repeated">> {
+    const { method, key, query = {}, headers, body, signal } = request;
+    const { base, region, credentials } = this.#bucket;
+    const url = new URL(base);
+    // A key may hold "%", which in a path would begin an escape.
+    url.pathname += key.replaceAll("%", "%25");
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    const signed = await new AwsV4Signer({
+      ...(typeof credentials === "function" ? await credentials() : credentials),
+      method,
+      url: url.href,
+      headers: {
+        ...headers,
+        // Signed, so that S3 refuses a body that was damaged on its way.
+        "x-amz-content-sha256": createHash("sha256").update(body ?? "").digest("hex"),
+      },
+      ...(body !== undefined && { body }),
+      service: "s3",
+      region,
+      datetime: new Date(this.#clock.now()).toISOString().replace(/[:-]|\.\d{3}/g, ""),
+    }).sign();
+    const response = await fetch(signed.url, {
+      method,
+      headers: signed.headers,
+      ...(body !== undefined && { body }),
+      ...(signal !== undefined && { signal }),
+      redirect: "manual",
+    });
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const declared = response.headers.get("content-length");
+    const packed = response.headers.get("content-encoding") !== null;
+    if (method !== "HEAD" && !packed && declared !== null && Number(declared) !== bytes.length) {
+      throw new Error(`the answer broke off after ${bytes.length} of ${declared} bytes`);
+    }
+    return { status: response.status, headers: response.headers, body: bytes };
+  }
+}
+
+/** The error of an answer that is none of the expected ones. */
+export function unexpected(answer: S3Answer, what: string): LakeSyncError {
+  const hint = answer.status === 401 || answer.status === 403
+    ? ", check the credentials and what they may do"
+    : answer.status === 301 || answer.status === 307 || answer.status === 400
+    ? ", check the endpoint, the region and pathStyle"
+    : "";
+  return new LakeSyncError(
+    "STORAGE_ERROR",
+    `S3 refused ${what}: ${answer.status} ${describe(answer)}${hint}`,
+  );
+}
+
+/** The code that an error answer names. */
+export function errorCode(answer: Pick<S3Answer, "body">): string | undefined {
+  const error = parseXml(new TextDecoder().decode(answer.body.subarray(0, 8_192)), "Error");
+  return error && textOf(error, "Code");
+}
+
+function describe(answer: Pick<S3Answer, "body">): string {
+  const error = parseXml(new TextDecoder().decode(answer.body.subarray(0, 8_192)), "Error");
+  return error === undefined
+    ? "(no reason given)"
+    : `${textOf(error, "Code") ?? ""} ${textOf(error, "Message") ?? ""}`.trim();
+}
+
+function mayPass(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
+function retryAfterMs(headers: Headers): number | undefined {
+  const seconds = Number(headers.get("retry-after") ?? NaN);
+  return seconds >= 0 && seconds <= 60 ? seconds * 1000 : undefined;
+}

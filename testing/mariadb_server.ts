@@ -1,0 +1,240 @@
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createServer } from "node:net";
+import { userInfo } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import type { Readable, Writable } from "node:stream";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** The programs of a MariaDB server. */
+export interface MariadbPrograms {
+  /** The server itself. */
+  readonly server: string;
+  /** What makes its data directory. */
+  readonly install: string;
+}
+
+/** Where a machine has a MariaDB server, or why a test of it is skipped. */
+export type MariadbBinaries =
+  | { readonly programs: MariadbPrograms; readonly skip?: never }
+  | { readonly programs?: never; readonly skip: string };
+
+/** Options of {@linkcode findMariadb}. */
+export interface FindMariadbOptions {
+  /**
+   * Whether it may install a server.
+   *
+   * @default {true}
+   */
+  install?: boolean;
+}
+
+/**
+ * Finds the programs of a MariaDB server on the PATH or where Debian puts them; as root it installs
+ * them where there are none.
+ *
+ * @param options Whether it installs them.
+ * @returns The programs, or the reason for tests to be skipped.
+ */
+export async function findMariadb(options: FindMariadbOptions = {}): Promise<MariadbBinaries> {
+  const found = findPrograms();
+  if (found !== undefined) return { programs: found };
+  if (options.install === false) return { skip: "no MariaDB server is installed" };
+  if (userInfo().uid !== 0) {
+    return { skip: "no MariaDB server is installed, and only root can install one" };
+  }
+  try {
+    await run("apt-get", ["update", "-q"]);
+    await run("apt-get", ["install", "-qy", "--no-install-recommends", "mariadb-server"], {
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    });
+  } catch (thrown) {
+    const reason = (thrown as Error).message.trim().split("\n").at(-1);
+    return { skip: `no MariaDB server is installed, and apt-get cannot install one: ${reason}` };
+  }
+  const installed = findPrograms();
+  return installed !== undefined
+    ? { programs: installed }
+    : { skip: "apt-get has installed no MariaDB server" };
+}
+
+function findPrograms(): MariadbPrograms | undefined {
+  const path = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/bin"];
+  const find = (name: string) => path.map((bin) => join(bin, name)).find((file) => existsSync(file));
+  const server = find("mariadbd");
+  const install = find("mariadb-install-db");
+  return server === undefined || install === undefined ? undefined : { server, install };
+}
+
+/**
+ * Watches over a server, as a process of its own, so that nothing is left behind however the tests
+ * end: with the end of its input it stops the server and removes the directory. `$1` is the server,
+ * `$2` the directory, `$3` the port, `$4` what makes the data, `$5` is 1 where a commit syncs, else 2.
+ */
+const WATCHER = `
+  set -u
+  trap '' INT TERM
+  mkdir -m 700 "$2" &&
+    "$4" --no-defaults --datadir="$2/data" --auth-root-authentication-method=normal \\
+      --skip-test-db >"$2/log" 2>&1 ||
+    { cat "$2/log"; rm -rf "$2"; exit 1; }
+  server=
+  stop() { [ -z "$server" ] || { kill "-$1" "$server"; wait "$server"; server=; } 2>/dev/null; }
+  while read -r command; do
+    case "$command" in
+      start)
+        "$1" --no-defaults --datadir="$2/data" --port="$3" --bind-address=127.0.0.1 \\
+          --socket="$2/s" --pid-file="$2/pid" --skip-name-resolve \\
+          --innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit="$5" 2>&1 &
+        server=$! ;;
+      kill) stop KILL; echo stopped ;;
+      stop) stop TERM; echo stopped ;;
+    esac
+  done
+  stop KILL
+  rm -rf "$2"
+`;
+
+/**
+ * Bun kills the processes that a test file started when the file ends. It kills this one, which
+ * takes the input away from the watcher behind it.
+ */
+const PIPE = `cat | /bin/sh -c "$0" sh "$@"`;
+
+/** How a server is started by {@linkcode startMariadb}. */
+export interface MariadbServerOptions {
+  /** Its programs, from {@linkcode findMariadb}. */
+  programs: MariadbPrograms;
+  /**
+   * Whether it syncs to disk. Tests that kill processes, not machines, do not need it.
+   *
+   * @default {false}
+   */
+  fsync?: boolean;
+}
+
+/** A MariaDB server of its own in a temporary directory. It ends with the process that started it. */
+export class MariadbServer implements AsyncDisposable {
+  /** Where it is reached: the database `test`, as root without a password. */
+  readonly url: string;
+  readonly #watcher: ChildProcessByStdio<Writable, Readable, null>;
+  #output = "";
+  #read = 0;
+  #ended = false;
+  #more: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #closed: Promise<void>;
+
+  /** Prefer {@linkcode startMariadb}. */
+  constructor(watcher: ChildProcessByStdio<Writable, Readable, null>, port: number) {
+    this.url = `mysql://root@127.0.0.1:${port}/mysql`;
+    this.#watcher = watcher;
+    watcher.stdout.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+      this.#wake();
+    });
+    this.#closed = new Promise((resolve) =>
+      watcher.once("close", () => {
+        this.#ended = true;
+        this.#wake();
+        resolve();
+      })
+    );
+  }
+
+  #wake(): void {
+    this.#more.resolve();
+    this.#more = Promise.withResolvers();
+  }
+
+  async #until(text: string): Promise<void> {
+    for (;;) {
+      const at = this.#output.indexOf(text, this.#read);
+      if (at >= 0) {
+        this.#read = at + text.length;
+        return;
+      }
+      if (this.#ended) throw new Error(`The MariaDB server ended: ${this.#output}`);
+      if (this.#output.indexOf("[ERROR] Aborting", this.#read) >= 0) {
+        throw new Error(`The MariaDB server does not start: ${this.#output}`);
+      }
+      await this.#more.promise;
+    }
+  }
+
+  /** Starts it again after {@linkcode kill} or {@linkcode stop}, and waits until it answers. */
+  async start(): Promise<void> {
+    this.#read = this.#output.length;
+    this.#watcher.stdin.write("start\n");
+    await this.#until("ready for connections");
+  }
+
+  /** Kills it with the signal that no process can catch. */
+  async kill(): Promise<void> {
+    this.#watcher.stdin.write("kill\n");
+    await this.#until("stopped\n");
+  }
+
+  /** Stops it; it disconnects its clients. */
+  async stop(): Promise<void> {
+    this.#watcher.stdin.write("stop\n");
+    await this.#until("stopped\n");
+  }
+
+  /** Kills it and removes its directory. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#watcher.stdin.end();
+    await this.#closed;
+  }
+}
+
+/**
+ * Starts a MariaDB server on a free port of 127.0.0.1. (As root it runs as the user `mysql`.)
+ *
+ * @param options Its programs.
+ * @returns The server, which answers already.
+ *
+ * @example Ask it
+ * ```ts ignore
+ * import { findMariadb, startMariadb, test } from "@lakesync/testing";
+ *
+ * const { programs, skip } = await findMariadb();
+ * test({ name: "it answers", skip }, async () => {
+ *   await using server = await startMariadb({ programs: programs! });
+ *   console.log(server.url);
+ * });
+ * ```
+ */
+export async function startMariadb(options: MariadbServerOptions): Promise<MariadbServer> {
+  const { programs, fsync = false } = options;
+  const port = await freePort();
+  const script = [
+    "/bin/sh",
+    "-c",
+    PIPE,
+    WATCHER,
+    programs.server,
+    `/tmp/lakesync-mariadb-${process.pid}-${port}`,
+    String(port),
+    programs.install,
+    fsync ? "1" : "2",
+  ];
+  const user = ["--reuid=mysql", "--regid=mysql", "--clear-groups"];
+  const [program, ...args] = userInfo().uid === 0 ? ["setpriv", ...user, "--", ...script] : script;
+  const watcher = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
+  watcher.stdin.on("error", () => {}); // `start` tells that it ended
+  const server = new MariadbServer(watcher, port);
+  await server.start();
+  return server;
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,224 @@
+import { icebergDestination } from "@lakesync/adapter-iceberg";
+import type { LogStore, Result } from "@lakesync/core";
+import { createGateway, createHandler, type Gateway, type Handler } from "@lakesync/gateway";
+import { SimClock, SimProcess } from "./process.ts";
+import type { Setting } from "./schedule.ts";
+import type { SharedLake } from "./shared_lake.ts";
+import { type AppVersion, schemasOf } from "./tables.ts";
+import type { Trace } from "./trace.ts";
+import type { VirtualTime } from "./virtual_time.ts";
+
+/** How long the log is kept, in ms: longer than any message is under way, and any clock jumps. */
+export const RETENTION_MS = 150_000;
+
+/** What an {@linkcode Instance} works with. */
+export interface InstanceOptions {
+  readonly index: number;
+  readonly setting: Setting;
+  readonly seed: bigint;
+  readonly time: VirtualTime;
+  readonly trace: Trace;
+  /** Opens the log's store for a process. */
+  readonly openLog: (process: SimProcess) => Promise<Result<LogStore>>;
+  /** Called when its process has been killed. */
+  readonly killed: () => void;
+  readonly lake: SharedLake;
+  readonly violate: (promise: string, details: string) => void;
+}
+
+/** An answer as it goes over the wire. */
+export interface WireAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+/** A request as it goes over the wire. */
+export interface WireRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly body: string | undefined;
+}
+
+/** A process of the gateway, or none for now. */
+export class Instance {
+  readonly index: number;
+  readonly clock: SimClock;
+  readonly #options: InstanceOptions;
+  #starts = 0;
+  #process: SimProcess | undefined;
+  #gateway: Gateway | undefined;
+  #handler: Handler | undefined;
+
+  constructor(options: InstanceOptions) {
+    const { index, setting, time } = options;
+    this.#options = options;
+    this.index = index;
+    this.clock = new SimClock(time, {
+      skewMs: setting.instanceSkewMs[index] ?? 0,
+      grainMs: setting.grainMs,
+    });
+  }
+
+  get name(): string {
+    return `gateway${this.index}`;
+  }
+
+  /** Its process, where it takes requests. */
+  get process(): SimProcess | undefined {
+    return this.#handler === undefined ? undefined : this.#process;
+  }
+
+  /** Whether there is a process, also one that is still starting. */
+  get running(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** Starts it, and has it put these tables where they are given. */
+  async start(tables?: AppVersion): Promise<void> {
+    const { time, seed, trace, setting, lake, openLog, violate } = this.#options;
+    const start = ++this.#starts;
+    const { clock } = this;
+    const process = new SimProcess(time, { name: this.name, clock, seed: seed + BigInt(start) });
+    this.#process = process;
+    trace.note(this.name, "starts");
+    const store = await openLog(process);
+    if (this.#process !== process) return;
+    if (!store.ok) return this.#failed(process, store.error.message, tables);
+    const logger = {
+      log: (level: string, event: string, facts: unknown = {}) => {
+        if (process.alive) trace.note(this.name, `${level} ${event}`, JSON.stringify(facts));
+      },
+    };
+    const gateway = await createGateway({
+      id: "main",
+      logger,
+      store: store.value,
+      ...(tables !== undefined && { tables: schemasOf(tables) }),
+      destinations: [
+        icebergDestination({ store: lake.open(process), clock, random: process.random }),
+      ],
+      limits: {
+        retentionMs: RETENTION_MS,
+        pageItems: setting.pageItems,
+        pageBytes: setting.pageBytes,
+        pushDeltas: setting.pushDeltas,
+      },
+      scheduler: process.scheduler,
+      random: process.random,
+    });
+    if (this.#process !== process) return;
+    if (!gateway.ok) {
+      if (gateway.error.code !== "STORAGE_ERROR") {
+        return violate("a gateway starts again", `${gateway.error.code}: ${gateway.error.message}`);
+      }
+      return this.#failed(process, gateway.error.message, tables);
+    }
+    this.#gateway = gateway.value;
+    this.#handler = createHandler({
+      gateways: [gateway.value],
+      random: process.random,
+      logger,
+    });
+    trace.note(this.name, "is ready");
+  }
+
+  /** Its store did not answer: what watches over it starts it again. */
+  #failed(process: SimProcess, message: string, tables: AppVersion | undefined): void {
+    this.#options.trace.note(this.name, "cannot start", message);
+    process.kill();
+    if (this.#process === process) this.#process = undefined;
+    const { time } = this.#options;
+    time.at(time.now + 2_000, () => {
+      if (this.#process === undefined) void this.start(tables);
+    });
+  }
+
+  /** Dies. */
+  kill(): void {
+    const process = this.#process;
+    if (process === undefined) return;
+    this.#options.trace.note(this.name, "is killed");
+    this.#options.trace.count("kill gateway");
+    this.#process = undefined;
+    this.#gateway = undefined;
+    this.#handler = undefined;
+    this.#options.killed();
+    process.kill();
+  }
+
+  /** Stops in good order and starts again. */
+  async restart(): Promise<void> {
+    const process = this.#process;
+    const handler = this.#handler;
+    const gateway = this.#gateway;
+    if (process === undefined || handler === undefined || gateway === undefined) return;
+    this.#options.trace.count("restart gateway");
+    await handler.drain();
+    await gateway.close();
+    if (this.#process !== process) return;
+    process.kill();
+    this.#process = undefined;
+    this.#gateway = undefined;
+    this.#handler = undefined;
+    await this.start();
+  }
+
+  freeze(ms: number): void {
+    this.#process?.freeze(ms);
+  }
+
+  thaw(): void {
+    this.#process?.thaw();
+  }
+
+  /** Answers a request; never, where its process dies over it. */
+  async answer(request: WireRequest, signal?: AbortSignal): Promise<WireAnswer> {
+    const { method, url, headers, body } = request;
+    const response = await this.#handler!.fetch(
+      new Request(url, {
+        method,
+        headers,
+        ...(body !== undefined && { body }),
+        ...(signal !== undefined && { signal }),
+      }),
+    );
+    return { status: response.status, headers: response.headers, body: response.body };
+  }
+
+  /** Puts tables to it, as an operator does; whether it took them. */
+  async putTables(version: AppVersion): Promise<boolean> {
+    if (this.process === undefined) return false;
+    const answer = await this.answer({
+      method: "PUT",
+      url: "http://gateway/v1/admin/main/schema",
+      headers: new Headers({ "content-type": "application/json" }),
+      body: JSON.stringify({ tables: schemasOf(version) }),
+    });
+    return answer.status === 200;
+  }
+
+  /** Has it flush; up to where the lake is then, or undefined where that failed. */
+  async flush(): Promise<number | undefined> {
+    if (this.process === undefined) return undefined;
+    const { trace } = this.#options;
+    const answer = await this.answer({
+      method: "POST",
+      url: "http://gateway/v1/admin/main/flush",
+      headers: new Headers(),
+      body: undefined,
+    });
+    const text = await new Response(answer.body).text();
+    trace.note(this.name, `flush ${answer.status}`, text);
+    trace.count(answer.status === 200 ? "flush" : "flush fails");
+    return answer.status === 200
+      ? (JSON.parse(text) as { flushedSeq: number }).flushedSeq
+      : undefined;
+  }
+
+  /** Starts it where it does not run. */
+  ensure(tables?: AppVersion): void {
+    if (!this.running) void this.start(tables);
+  }
+}

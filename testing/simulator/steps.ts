@@ -1,0 +1,123 @@
+import type { Instance } from "./instance.ts";
+import type { Step } from "./schedule.ts";
+import { SqliteLog } from "./sqlite_log.ts";
+import type { Backups, World } from "./world.ts";
+
+/** Does a step of the schedule; nobody waits for what it begins. */
+export function doStep(world: World, step: Step): void {
+  const { now } = world.time;
+  world.trace.note("step", JSON.stringify(step));
+  const device = "device" in step ? world.devices[step.device] : undefined;
+  const instance = "instance" in step ? world.instances[step.instance] : undefined;
+  switch (step.do) {
+    case "write":
+      return void device!.write(step.writes);
+    case "sync":
+      return void device!.sync();
+    case "pause":
+      if (device!.client === undefined) return;
+      world.trace.count("offline");
+      device!.client.pause();
+      world.time.at(now + step.ms, () => device!.client?.resume());
+      return;
+    case "kill device":
+      device!.kill();
+      world.time.at(now + step.ms, () => device!.ensure());
+      return;
+    case "restart device":
+      if (device!.client === undefined) return;
+      world.trace.count("restart device");
+      return void device!.close().then(() => device!.ensure());
+    case "upgrade device":
+      if (device!.client === undefined || device!.watch.version === 2) return;
+      world.trace.count("upgrade device");
+      return void device!.close().then(() => device!.ensure(2));
+    case "freeze device":
+      world.trace.count("freeze device");
+      return device!.freeze(step.ms);
+    case "device clock":
+      world.trace.count("device clock");
+      device!.clock.skewMs = step.skewMs;
+      return;
+    case "kill gateway":
+      instance!.kill();
+      world.time.at(now + step.ms, () => instance!.ensure());
+      return;
+    case "restart gateway":
+      return void instance!.restart();
+    case "freeze gateway":
+      world.trace.count("freeze gateway");
+      return instance!.freeze(step.ms);
+    case "gateway clock":
+      world.trace.count("gateway clock");
+      world.storeClock.skewMs = step.skewMs;
+      return;
+    case "upgrade gateway":
+      return void upgrade(world, instance!);
+    case "flush":
+      return void instance!.flush();
+    case "analyse":
+      return void analyse(world);
+    case "net":
+      return world.network.disturb(step.device, { ...step, until: now + step.ms });
+    case "partition":
+      return world.network.cut(step.device, step.instance, now + step.ms);
+    case "lake":
+      return world.lakeFaults.add({ ...step, until: now + step.ms });
+    case "log":
+      return world.logFaults.add({ ...step, until: now + step.ms });
+    case "backup":
+      return void world.time.hold(backUp(world));
+    case "restore":
+      if (world.backup === undefined) return;
+      return void world.time.hold(restore(world, world.backup));
+    case "reset":
+      return reset(world, step.keepLake);
+  }
+}
+
+/** An operator puts the next version's tables to an instance; whether that was taken. */
+export async function upgrade(world: World, instance: Instance): Promise<boolean> {
+  if (!await instance.putTables(2)) return false;
+  world.version = 2;
+  world.trace.count("upgrade gateway");
+  return true;
+}
+
+/** Somebody reads the lake while all goes on. */
+async function analyse(world: World): Promise<void> {
+  world.trace.count("analyse");
+  await world.time.hold(world.lakeWatch.check(world.version, { complete: false }));
+}
+
+/** Both stores at one moment. */
+async function backUp(world: World): Promise<void> {
+  if (world.log instanceof SqliteLog) return;
+  const log = await world.log.backup();
+  world.backup = { log, lake: await world.lake.backup(), before: world.lakeWatch.before };
+}
+
+async function restore(world: World, backup: Backups): Promise<void> {
+  if (world.log instanceof SqliteLog) return;
+  world.trace.count("restore");
+  for (const instance of world.instances) instance.kill();
+  world.network.storeChanged();
+  world.pushes.restored({ head: backup.log.head, devices: world.devices });
+  await world.log.restore(backup.log);
+  await world.lake.restore(backup.lake);
+  world.lakeWatch.begin(backup.before, { sameLake: false });
+  for (const instance of world.instances) instance.ensure(world.version);
+}
+
+function reset(world: World, keepLake: boolean): void {
+  if (world.log instanceof SqliteLog) return;
+  world.trace.count("reset");
+  for (const instance of world.instances) instance.kill();
+  const before = keepLake ? [...world.lakeWatch.before, world.log.line] : [];
+  if (!keepLake) world.lake.replace();
+  world.lakeWatch.begin(before, { sameLake: keepLake });
+  world.log.reset();
+  world.network.storeChanged();
+  world.backup = undefined;
+  for (const instance of world.instances) instance.ensure(world.version);
+}

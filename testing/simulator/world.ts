@@ -1,0 +1,166 @@
+import type { ObjectStore, PushAnswer, PushRequest } from "@lakesync/core";
+import { Prng } from "../prng.ts";
+import { type BadTime, BadTimes } from "./bad_times.ts";
+import { Device } from "./device.ts";
+import { Instance } from "./instance.ts";
+import { LakeWatch } from "./lake_watch.ts";
+import type { Line } from "./line.ts";
+import { Network } from "./network.ts";
+import { SimClock } from "./process.ts";
+import { PushWatch } from "./push_watch.ts";
+import type { LakeKind, LogKind, Schedule } from "./schedule.ts";
+import { type Backup, SharedLog } from "./shared_log.ts";
+import { SqliteLog } from "./sqlite_log.ts";
+import { SharedLake } from "./shared_lake.ts";
+import type { AppVersion } from "./tables.ts";
+import { Trace, type Violation } from "./trace.ts";
+import { VirtualTime } from "./virtual_time.ts";
+
+/** Backups of both stores. */
+export interface Backups {
+  readonly log: Backup;
+  readonly lake: ObjectStore;
+  readonly before: readonly Line[];
+}
+
+/** Devices, instances, a network and two stores, and everything that was ever promised. */
+export class World {
+  readonly schedule: Schedule;
+  readonly time: VirtualTime = new VirtualTime();
+  readonly trace: Trace;
+  readonly random: Prng;
+  readonly storeClock: SimClock;
+  readonly log: SharedLog | SqliteLog;
+  readonly lake: SharedLake;
+  readonly instances: Instance[] = [];
+  readonly devices: Device[] = [];
+  readonly network: Network;
+  readonly pushes: PushWatch;
+  readonly lakeWatch: LakeWatch;
+  readonly #cursors = new Map<string, Line>();
+  readonly lakeFaults: BadTimes<LakeKind, BadTime<LakeKind> & { readonly commits: boolean }>;
+  readonly logFaults: BadTimes<LogKind>;
+  violation: Violation | undefined;
+  version: AppVersion = 1;
+  backup: Backups | undefined;
+  #count = 0;
+
+  constructor(schedule: Schedule, options: { keepLines: boolean }) {
+    this.schedule = schedule;
+    const { setting } = schedule;
+    const seed = BigInt(schedule.seed) << 16n;
+    const time = this.time;
+    this.trace = new Trace({ now: () => time.now, keepLines: options.keepLines });
+    const trace = this.trace;
+    this.random = new Prng(seed + 1n);
+    this.storeClock = new SimClock(time, { skewMs: 0, grainMs: setting.grainMs });
+    const violate = this.violate;
+    const drawn = { now: () => time.now, random: this.random, trace };
+    this.logFaults = new BadTimes("log", drawn);
+    this.lakeFaults = new BadTimes("lake", drawn);
+    const logOptions = {
+      clock: this.storeClock,
+      latencyMs: 3,
+      trace,
+      fault: (name: string) => this.logFaults.draw(name),
+      trimmed: (through: number) => this.pushes.trimmed({ through, devices: this.devices }),
+      violate,
+    };
+    this.log = setting.store === "sqlite"
+      ? new SqliteLog({ ...logOptions, time })
+      : new SharedLog(logOptions);
+    this.lake = new SharedLake({
+      time,
+      clock: this.storeClock,
+      latencyMs: 30,
+      trace,
+      fault: (name, key) => {
+        const commit = name === "put" && key.endsWith(".metadata.json");
+        return this.lakeFaults.draw(name, ({ commits }) => commit || !commits);
+      },
+      put: (key) => {
+        if (key.endsWith(".metadata.json")) void time.hold(this.lakeWatch.committed(key));
+      },
+    });
+    for (let index = 0; index < setting.instances; index++) {
+      this.instances.push(
+        new Instance({
+          index,
+          setting,
+          seed: seed + 0x1000n * BigInt(index + 1),
+          time,
+          trace,
+          openLog: (process) => this.log.open(process),
+          killed: () => this.log.killed(),
+          lake: this.lake,
+          violate,
+        }),
+      );
+    }
+    const line = () => this.log.line;
+    this.pushes = new PushWatch({ trace, violate, line });
+    this.lakeWatch = new LakeWatch({
+      lake: this.lake,
+      trace,
+      random: this.random,
+      line,
+      violate,
+    });
+    this.network = new Network({
+      time,
+      trace,
+      seed,
+      instances: this.instances,
+      latencyMs: 20,
+      pushed: (request: PushRequest, answer: PushAnswer) => this.pushes.answered(request, answer),
+      cursor: (text) => this.#cursors.set(text, this.log.line),
+      violate,
+    }, setting.devices.length);
+    this.network.storageFails = () => this.logFaults.any;
+  }
+
+  /** Devices and instances start. */
+  async begin(): Promise<void> {
+    for (const index of this.schedule.setting.devices.keys()) {
+      this.devices.push(await this.#makeDevice(index));
+    }
+    void this.instances[0]!.start(1).then(() => {
+      for (const instance of this.instances.slice(1)) void instance.start();
+    });
+    for (const device of this.devices) this.time.at(0, () => void device.start());
+  }
+
+  /** Removes what stands on real disks. */
+  async close(): Promise<void> {
+    if (this.log instanceof SqliteLog) await this.log.close();
+  }
+
+  #makeDevice(index: number): Promise<Device> {
+    const { setting, seed } = this.schedule;
+    return Device.make({
+      index,
+      setting: setting.devices[index]!,
+      seed: (BigInt(seed) << 16n) + 0x100n * BigInt(index + 1),
+      grainMs: setting.grainMs,
+      latencyMs: setting.diskMs,
+      time: this.time,
+      trace: this.trace,
+      send: (device, process, request) => this.network.send(device, process, request),
+      count: () => ++this.#count,
+      watch: {
+        lineOf: (cursor) => this.#cursors.get(cursor),
+        excused: (delta) => this.pushes.isExcused(delta),
+        refusedAt: (deltaId) => this.pushes.refusedAt(deltaId),
+        checked: () => this.trace.count("check device"),
+        violate: this.violate,
+      },
+    });
+  }
+
+  readonly violate = (promise: string, details: string): void => {
+    if (this.violation !== undefined) return;
+    this.violation = { promise, details };
+    this.trace.note("BROKEN", promise, details);
+    this.time.stop();
+  };
+}
