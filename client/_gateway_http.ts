@@ -75,10 +75,10 @@ export class GatewayHttp {
     options: RequestOptions,
   ): Promise<Result<Checkpoint>> {
     const watch = this.#watch(options);
-    const { clientId, tables, schemaVersion } = request;
+    const { clientId, tables, schemaVersion, atLeast } = request;
     try {
       const response = await this.#send("checkpoint", {
-        query: { clientId, tables: tables?.join(","), schemaVersion },
+        query: { clientId, tables: tables?.join(","), schemaVersion, atLeast },
         signal: watch.signal,
       });
       if (!response.ok) {

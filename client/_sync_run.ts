@@ -162,7 +162,7 @@ export class SyncRun {
     const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
     if (this.#signal.aborted) return aborted();
     const checkpoint = await transport.checkpoint(
-      { clientId, tables: [...tables.keys()], schemaVersion },
+      { clientId, tables: [...tables.keys()], schemaVersion, ...newEnough(asked) },
       { signal: this.#signal },
     );
     if (!checkpoint.ok) return checkpoint;
@@ -312,4 +312,9 @@ async function markDue(tx: SqlTransaction, cursor: string, due: 1 | 2): Promise<
 
 function aborted(): Result<never> {
   return err(new LakeSyncError("ABORTED", "The sync was stopped: call syncOnce to go on"));
+}
+
+/** How new a checkpoint must be: as new as the base, where that is of the gateway's present log. */
+function newEnough({ due, seq }: ClientState): { atLeast?: number } {
+  return due === 2 || typeof seq !== "number" ? {} : { atLeast: seq };
 }

@@ -126,6 +126,11 @@ export interface CheckpointRequest {
   readonly tables?: readonly string[];
   /** The greatest `version` among the client's tables. */
   readonly schemaVersion?: number;
+  /**
+   * The least seq that will do: an older checkpoint, which the gateway has made for somebody else, is
+   * cheap. @default {undefined} not older than the head
+   */
+  readonly atLeast?: number;
 }
 
 /** The first line of a checkpoint. */
