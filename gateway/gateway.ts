@@ -25,13 +25,16 @@ import { ingest, type IngestReport } from "./ingest.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type PageAnswer, type PageReader, PageSource } from "./page_source.ts";
 import { PastEffects } from "./past_effects.ts";
-import { parsePull } from "./pull.ts";
+import { noSuchSource, parsePull } from "./pull.ts";
 import { appendPush, type DecodedPush, decodePush, type PushOutcome } from "./push.ts";
 import { trimLog } from "./retention.ts";
 import { Memberships } from "./memberships.ts";
 import { RulesRegistry } from "./rules_registry.ts";
 import { SchemaRegistry, type SchemaSet } from "./schema_registry.ts";
 import { serverStamp } from "./server_clock.ts";
+import { pullSource, sourceDigest } from "./source_pull.ts";
+import { CallerView } from "./caller_view.ts";
+import { bindRules } from "./joined_page.ts";
 import type { GatewayService } from "./service.ts";
 import { withWait } from "./wait.ts";
 import { Wakeups } from "./wakeups.ts";
@@ -60,6 +63,12 @@ export interface GatewayOptions {
    * @default {[]}
    */
   destinations?: readonly Destination[];
+  /**
+   * What callers may pull from by `source=NAME`, past the log.
+   *
+   * @default {[]}
+   */
+  sources?: readonly Source[];
   /**
    * Where checkpoints are kept to be sent again.
    *
@@ -165,6 +174,7 @@ export class Gateway implements GatewayService {
   readonly #rules: RulesRegistry;
   readonly #memberships: Memberships;
   readonly #flusher: Flusher;
+  readonly #sources: ReadonlyMap<string, Source>;
   readonly #checkpoints: Checkpoints;
   readonly #checkpointCache: CheckpointCache | undefined;
   /** Waiting. */
@@ -185,6 +195,7 @@ export class Gateway implements GatewayService {
     this.store = options.store;
     this.#schema = parts.schema;
     this.#rules = parts.rules;
+    this.#sources = new Map(options.sources?.map((source) => [source.name, source]));
     this.#memberships = new Memberships(options.store);
     this.scheduler = options.scheduler ?? systemScheduler;
     this.#logger = options.logger ?? silentLogger;
@@ -295,6 +306,8 @@ export class Gateway implements GatewayService {
     query: URLSearchParams,
     context: { caller: Caller; signal?: AbortSignal },
   ): Promise<Result<PageAnswer>> {
+    const source = query.get("source");
+    if (source !== null) return await this.#pullSource(source, query, context);
     const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
     if (!parsed.ok) return parsed;
     const { wait } = parsed.value;
@@ -304,6 +317,36 @@ export class Gateway implements GatewayService {
       ms: wait * 1000,
       scheduler: this.scheduler,
       ends: [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])],
+    });
+  }
+
+  async #pullSource(
+    name: string,
+    query: URLSearchParams,
+    context: { caller: Caller; signal?: AbortSignal },
+  ): Promise<Result<PageAnswer>> {
+    const source = this.#sources.get(name);
+    if (source === undefined) return noSuchSource();
+    const pull = new URLSearchParams(query);
+    pull.delete("source");
+    const params = parsePull(pull, { caller: context.caller, limits: this.limits });
+    if (!params.ok) return params;
+    const view = await CallerView.open(this.#rules, params.value);
+    if (!view.ok) return view;
+    const head = await this.store.head();
+    if (!head.ok) return head;
+    const rules = await bindRules(view.value.rules, head.value.seq, this.#memberships);
+    if (!rules.ok) return rules;
+    const schema = await this.#schema.current();
+    if (!schema.ok) return schema;
+    const ends = [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])];
+    return await pullSource(source, {
+      params: params.value,
+      digest: sourceDigest(name, view.value.digest),
+      rules: rules.value,
+      tables: schema.value.index,
+      store: this.store,
+      signal: AbortSignal.any(ends),
     });
   }
 

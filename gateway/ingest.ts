@@ -6,7 +6,6 @@ import {
   extractChange,
   HybridClock,
   isHlc,
-  isRowId,
   isVisible,
   type JsonValue,
   LakeSyncError,
@@ -20,9 +19,9 @@ import {
   type SourceChange,
   type TableIndex,
   toLakeSyncError,
-  valueFault,
 } from "@lakesync/core";
 import { joinedValues, RULES_KEY, type RulesRegistry } from "./rules_registry.ts";
+import { batchFault } from "./source_batch.ts";
 import { appendTransaction, WorkingRows } from "./working_rows.ts";
 
 /** What was taken in from a source. */
@@ -143,27 +142,6 @@ function movedError(source: Source): LakeSyncError {
     "CONFLICT",
     `Source "${source.name}" was read on by another instance: leave it to that one, or start again to go on from there`,
   );
-}
-
-function batchFault(
-  batch: SourceBatch,
-  tables: ReadonlyMap<string, TableIndex>,
-): string | undefined {
-  for (const { op, table, rowId, columns } of batch.changes) {
-    const index = tables.get(table);
-    if (index === undefined) return `table "${table}" has no schema, put it to the gateway first`;
-    if (!isRowId(rowId)) return "a record's rowId must be a well-formed string of 1 to 256 bytes";
-    if (op === "delete") continue;
-    for (const [name, value] of columns) {
-      const column = index.columns.get(name);
-      if (column === undefined) return `column "${name}" is not in table "${table}"`;
-      const reason = valueFault(column, value);
-      if (reason !== undefined) return `column "${name}" of record "${rowId}" ${reason}`;
-    }
-    const missing = index.required.find((name) => !columns.has(name));
-    if (missing !== undefined) return `record "${rowId}" has no column "${missing}"`;
-  }
-  return undefined;
 }
 
 function planBatch(

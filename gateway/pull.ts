@@ -62,10 +62,8 @@ export function parsePull(
   if (tables?.some((name) => !isIdentifier(name)) === true) {
     return invalid("tables must be table names, comma-separated");
   }
-  const source = query.get("source");
-  if (source !== null) {
-    return err(new LakeSyncError("NOT_FOUND", "There is no source of that name on this gateway"));
-  }
+  // The log is none: only a plain pull reads one.
+  if (query.get("source") !== null) return noSuchSource();
   return ok({
     clientId: clientId.value,
     claims: claimsOf(caller, clientId.value),
@@ -76,6 +74,11 @@ export function parsePull(
     own: own === "ids",
     schemaVersion: version < 0 ? undefined : version,
   });
+}
+
+/** The answer to who asks for a source that there is not. */
+export function noSuchSource(): Result<never> {
+  return err(new LakeSyncError("NOT_FOUND", "There is no source of that name to read here"));
 }
 
 /**
