@@ -24,8 +24,9 @@ export class TokenSource {
    */
   async renew(token: string | undefined): Promise<boolean> {
     const present = this.#token;
-    if (present !== undefined && await present === token && this.#token === present) {
-      this.#token = undefined;
+    // Where the present one cannot be had, those who ask for it are told.
+    if (present !== undefined && await present.catch(() => {}) === token) {
+      if (this.#token === present) this.#token = undefined;
     }
     return this.#getToken !== undefined;
   }

@@ -3,8 +3,8 @@ import type { JsonValue } from "./json.ts";
 import type { Result } from "./result.ts";
 import type { ColumnType } from "./schema.ts";
 
-/** What statements take. A list stands only where {@linkcode SqlDialect.within} put it. */
-export type SqlParameter = string | number | null | Uint8Array | readonly SqlParameter[];
+/** What statements take. */
+export type SqlParameter = string | number | null;
 
 /** A statement with a `?` for each of its parameters. */
 export interface SqlStatement {
@@ -12,6 +12,12 @@ export interface SqlStatement {
   readonly text: string;
   /** Its parameters, in order. */
   readonly parameters: readonly SqlParameter[];
+  /**
+   * What a statement that loads a file reads in its place.
+   *
+   * @default {undefined}
+   */
+  readonly data?: string;
 }
 
 /** A row of a result, column by column as selected. Every value is the text that the database has for it. */
@@ -25,7 +31,9 @@ export type SqlColumnType =
   /** A short text that is a key: a table's name, an epoch. */
   | "name"
   /** Text of any length that has no U+0000. */
-  | "text";
+  | "text"
+  /** A materialised row's key, as text that people read. */
+  | "id";
 
 /** A type of a database's columns. */
 export interface SqlColumn {

@@ -12,7 +12,7 @@ import {
   test,
   withTempDir,
 } from "@lakesync/testing";
-import { gatewayPaths } from "./server.ts";
+import { gatewayPaths } from "./gateway_paths.ts";
 import { schemaOf } from "./stores.ts";
 import { Cluster, Maker } from "./testdata/cluster.ts";
 

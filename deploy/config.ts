@@ -14,10 +14,17 @@ import {
 } from "@lakesync/core";
 
 import type { GatewayLimits, HandlerLimits } from "@lakesync/gateway";
+import { type FrontConfig, parseFront } from "./config_front.ts";
+import { parseFlushAt, parseLake } from "./config_lake.ts";
 import { parseLimits, parseRates, type Rates } from "./config_limits.ts";
+import { parseShards } from "./config_shards.ts";
+import { type Destinations, parseDestinations } from "./databases.ts";
+import type { FlushThresholds } from "./flushing.ts";
+import type { LakeChoice } from "./lake.ts";
+import type { ShardConfig } from "./shards.ts";
 
 /** What `lakesync.config.ts` declares. */
-export interface LakeConfig {
+export interface LakeConfig extends FrontConfig {
   /** The tables of every gateway. They only grow: see PROTOCOL, section 1. */
   tables: readonly Table[];
   /**
@@ -39,11 +46,37 @@ export interface LakeConfig {
    */
   rates?: Rates;
   /**
+   * Tables that have a log and a lake of their own, `GATEWAY.NAME`. Clients notice nothing, but that a
+   * transaction over tables of two shards is rejected. A table stays in the shard that it is given to.
+   *
+   * @default {[]}
+   */
+  shards?: readonly ShardConfig[];
+  /**
+   * Where the lakes are, and what they are made of: `{ url: "s3://bucket/prefix" }`, say, or
+   * `{ catalogue: { url: "http://127.0.0.1:8181" } }`.
+   *
+   * @default {{}} Iceberg tables in `lake/` in the data directory
+   */
+  lake?: LakeChoice;
+  /**
+   * Where every gateway's log is flushed to beside the lake, by name: `{ pg: postgres({ url }) }`, say.
+   *
+   * @default {{}}
+   */
+  destinations?: Destinations;
+  /**
    * How often the log is flushed to the lake, in seconds.
    *
    * @default {60}
    */
   flushEvery?: number;
+  /**
+   * With how much that is not flushed yet a flush does not wait for its time.
+   *
+   * @default {{}} it always waits
+   */
+  flushAt?: FlushThresholds;
 }
 
 /**
@@ -76,8 +109,18 @@ export interface LoadedConfig {
   readonly limits: Partial<GatewayLimits & HandlerLimits>;
   /** The rates, where there are any. */
   readonly rates: Rates | undefined;
+  /** Who is let in from where. */
+  readonly front: FrontConfig;
+  /** The shards; none: one log for all tables. */
+  readonly shards: readonly ShardConfig[];
+  /** Where the lakes are. */
+  readonly lake: LakeChoice | undefined;
+  /** Where flushes go beside the lake. */
+  readonly destinations: Destinations;
   /** Seconds between flushes. */
   readonly flushEvery: number | undefined;
+  /** What a flush does not wait with. */
+  readonly flushAt: FlushThresholds | undefined;
 }
 
 /**
@@ -107,9 +150,22 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   if (typeof config !== "object" || config === null) {
     return invalid(`${path}: it has no default export, write "export default defineLake({ … })"`);
   }
-  const { tables: given, rules: givenRules, limits, rates, flushEvery, ...unknown } = config as {
-    [key: string]: unknown;
-  };
+  const {
+    tables: given,
+    rules: givenRules,
+    limits,
+    rates,
+    flushEvery,
+    flushAt,
+    lake,
+    destinations,
+    shards,
+    origins,
+    https,
+    metrics,
+    ready,
+    ...unknown
+  } = config as { [key: string]: unknown };
   const [stranger] = Object.keys(unknown);
   if (stranger !== undefined) return invalid(`${path}: "${stranger}" is not known, take it out`);
   if (!Array.isArray(given)) return invalid(`${path}: tables is not a list of tables`);
@@ -128,15 +184,30 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   if (!checkedLimits.ok) return invalid(`${path}: ${checkedLimits.error.message}`);
   const checkedRates = parseRates(rates);
   if (!checkedRates.ok) return invalid(`${path}: ${checkedRates.error.message}`);
+  const front = parseFront({ origins, https, metrics, ready });
+  if (!front.ok) return invalid(`${path}: ${front.error.message}`);
+  const checkedShards = parseShards(shards, tables.value);
+  if (!checkedShards.ok) return invalid(`${path}: ${checkedShards.error.message}`);
   if (flushEvery !== undefined && !(typeof flushEvery === "number" && flushEvery > 0)) {
     return invalid(`${path}: flushEvery is not a number of seconds above 0`);
   }
+  const checkedLake = parseLake(lake);
+  if (!checkedLake.ok) return invalid(`${path}: ${checkedLake.error.message}`);
+  const checkedDestinations = parseDestinations(destinations);
+  if (!checkedDestinations.ok) return invalid(`${path}: ${checkedDestinations.error.message}`);
+  const checkedFlushAt = parseFlushAt(flushAt);
+  if (!checkedFlushAt.ok) return invalid(`${path}: ${checkedFlushAt.error.message}`);
   return ok({
     tables: tables.value,
     rules: rules.value,
     limits: checkedLimits.value,
     rates: checkedRates.value,
+    front: front.value,
+    shards: checkedShards.value,
+    lake: checkedLake.value,
+    destinations: checkedDestinations.value,
     flushEvery,
+    flushAt: checkedFlushAt.value,
   });
 }
 

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { defineTable, string } from "@lakesync/core";
 import { test, withTempDir } from "@lakesync/testing";
 import { defineLake, loadConfig } from "./config.ts";
+import type { FrontConfig } from "./config_front.ts";
 
 test("defineLake() gives back what it gets", () => {
   const config = { tables: [defineTable("todos", { title: string() })], flushEvery: 5 };
@@ -23,7 +24,11 @@ test("loadConfig() reads tables and flushEvery", () =>
         rules: undefined,
         limits: {},
         rates: undefined,
+        front: {},
+        shards: [],
+        lake: undefined,
         flushEvery: 0.5,
+        flushAt: undefined,
       },
     });
   }));
@@ -57,7 +62,59 @@ test("loadConfig() reads limits and rates", () =>
     assertEquals([loaded.value.limits, loaded.value.rates], [limits, rates]);
   }));
 
+test("loadConfig() reads where the lake is, and what a flush does not wait with", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "lakesync.config.ts");
+    const lake = { region: "auto", catalogue: { url: "http://c", vended: true, sigv4: "glue" } };
+    const flushAt = { rows: 10_000, bytes: 1_000_000 };
+    await writeFile(
+      path,
+      `export default { tables: [], ...${JSON.stringify({ lake, flushAt })} };`,
+    );
+    const loaded = await loadConfig(path);
+    assert(loaded.ok);
+    assertEquals(loaded.value.lake, lake as typeof loaded.value.lake);
+    assertEquals(loaded.value.flushAt, flushAt);
+  }));
+
+test("loadConfig() reads who is let in, and shards", () =>
+  withTempDir(async (dir) => {
+    const path = join(dir, "lakesync.config.ts");
+    const front = {
+      origins: ["https://app.example.org"],
+      https: true,
+      metrics: "open",
+      ready: "admin",
+    };
+    const shards = [{ name: "tasks", tables: ["todos"] }];
+    await writeFile(
+      path,
+      `export default { tables: [${TODOS}], shards: ${JSON.stringify(shards)}, ...${
+        JSON.stringify(front)
+      } };`,
+    );
+    const loaded = await loadConfig(path);
+    assert(loaded.ok);
+    assertEquals([loaded.value.front, loaded.value.shards], [front as FrontConfig, shards]);
+  }));
+
 const FAULTS: readonly [source: string, reason: string][] = [
+  ["export default { tables: [], lake: 's3://b' };", "lake is no object"],
+  ["export default { tables: [], lake: { uri: 'x' } };", "lake.uri is not known"],
+  [
+    "export default { tables: [], lake: { format: 'csv' } };",
+    "lake.format is none of iceberg, json",
+  ],
+  ["export default { tables: [], lake: { catalogue: {} } };", "lake.catalogue.url is missing"],
+  [
+    "export default { tables: [], lake: { catalogue: { url: 1 } } };",
+    "lake.catalogue.url is no text",
+  ],
+  [
+    "export default { tables: [], flushAt: { rows: 0 } };",
+    "flushAt.rows is not a number from 1 on",
+  ],
+  ["export default { tables: [], flushAt: { age: 1 } };", "flushAt.age is not known"],
   ["export const a = 1;", "it has no default export"],
   ["export default { tables: 1 };", "tables is not a list"],
   ["export default { tables: [{}] };", "tables[0] is not a table, make it with defineTable"],
@@ -81,6 +138,25 @@ const FAULTS: readonly [source: string, reason: string][] = [
   [
     "export default { tables: [], rates: { perClient: { perSecond: 0 } } };",
     "rates.perClient is not { perSecond, burst }",
+  ],
+  ['export default { tables: [], origins: ["*"] };', "origins[0] is no exact origin"],
+  ['export default { tables: [], origins: "https://a.example" };', "origins is not a list"],
+  ['export default { tables: [], metrics: "closed" };', 'metrics is not "off", "admin" or "open"'],
+  ["export default { tables: [], https: 1 };", "https is not true or false"],
+  ["export default { tables: [], shards: {} };", "shards is not a list"],
+  ['export default { tables: [], shards: [{ name: "a.b" }] };', "shards[0].name is not 1 to 32"],
+  [
+    'export default { tables: [], shards: [{ name: "a", tables: [] }] };',
+    "shards[0].tables is not",
+  ],
+  [
+    'export default { tables: [], shards: [{ name: "a", tables: ["b"] }] };',
+    "shards[0].tables[0] is not the name of a table",
+  ],
+  [
+    `export default { tables: [${TODOS}], shards: [{ name: "a", tables: ["todos"] }, {
+      name: "b", tables: ["todos"] }] };`.replaceAll("\n", ""),
+    'shards[1].tables[0] "todos" is in the shard "a" already',
   ],
   ["export default {", "Cannot load"],
   ['throw new Error("boom");', "boom"],

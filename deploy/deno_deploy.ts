@@ -5,6 +5,7 @@ import {
   systemClock,
   systemScheduler,
 } from "@lakesync/core";
+import type { Handler } from "@lakesync/gateway";
 import { type KvGateways, type KvGatewaysConfig, openKvGateways } from "./kv_gateways.ts";
 import { listenOn } from "./listen_deno.ts";
 import { jsonLogger } from "./logger.ts";
@@ -95,15 +96,13 @@ export function serveDenoDeploy(config: DenoDeployConfig): DenoDeployServer {
   };
   const stopping = new AbortController();
   Deno.cron("lakesync-flush", flushSchedule, { signal: stopping.signal }, flush);
+  const serve = async <T>(use: (handler: Handler) => Promise<T>): Promise<T | Response> => {
+    const gateways = await opened();
+    return gateways.ok ? await use(gateways.value.handler) : unavailable(gateways.error, logger);
+  };
   const listener = listenOn({
-    async fetch(request) {
-      const gateways = await opened();
-      return gateways.ok ? gateways.value.handler.fetch(request) : unavailable(gateways.error);
-    },
-    async upgrade(request) {
-      const gateways = await opened();
-      return gateways.ok ? gateways.value.handler.upgrade(request) : unavailable(gateways.error);
-    },
+    fetch: (request) => serve((handler) => handler.fetch(request)),
+    upgrade: (request) => serve((handler) => handler.upgrade(request)),
   }, address);
 
   const close = async (): Promise<void> => {
@@ -133,7 +132,13 @@ export function serveDenoDeploy(config: DenoDeployConfig): DenoDeployServer {
   return { port: listener.port, flush, stop };
 }
 
-function unavailable({ message }: LakeSyncError): Response {
-  const error = { code: "INTERNAL", message, requestId: crypto.randomUUID() };
-  return Response.json({ error }, { status: 500, headers: { "x-request-id": error.requestId } });
+function unavailable({ code, message }: LakeSyncError, logger: Logger): Response {
+  const requestId = crypto.randomUUID();
+  logger.log("error", "request.failed", { requestId, code, message });
+  const told = `The gateway failed: its log has the cause under request id ${requestId}`;
+  const headers = { "cache-control": "no-store", "x-request-id": requestId };
+  return Response.json({ error: { code: "INTERNAL", message: told, requestId } }, {
+    status: 500,
+    headers,
+  });
 }

@@ -1,22 +1,111 @@
-import type { Logger, Scheduler } from "@lakesync/core";
+import type { Logger, LogStore, Scheduler } from "@lakesync/core";
 import type { Gateway } from "@lakesync/gateway";
 
+/** With how much that is not flushed yet a flush does not wait for its time. */
+export interface FlushThresholds {
+  /**
+   * So many deltas.
+   *
+   * @default {Infinity}
+   */
+  rows?: number;
+  /**
+   * So many bytes of deltas as JSON, roughly. To know it the log is read once more.
+   *
+   * @default {Infinity}
+   */
+  bytes?: number;
+}
+
+/** How often it is looked whether a threshold is reached. */
+const CHECK_MS = 1_000;
+
 /**
- * Flushes gateways every so often.
+ * Flushes gateways every so often, and those at a threshold earlier.
  *
  * @param gateways The gateways.
- * @param options How often, and until when.
+ * @param options How often, from how much on, and until when.
  * @returns Resolves when the signal has ended it, after the flush under way.
  */
 export async function flushRegularly(
   gateways: readonly Gateway[],
-  options: { everyMs: number; scheduler: Scheduler; logger: Logger; signal: AbortSignal },
+  options: {
+    everyMs: number;
+    flushAt: FlushThresholds;
+    scheduler: Scheduler;
+    logger: Logger;
+    signal: AbortSignal;
+  },
 ): Promise<void> {
-  const { everyMs, scheduler, logger, signal } = options;
+  const { everyMs, flushAt, scheduler, logger, signal } = options;
+  const watched = flushAt.rows !== undefined || flushAt.bytes !== undefined;
+  const backlogs = new Map(
+    gateways.map((gateway) => [gateway, new Backlog(gateway.store, flushAt)]),
+  );
+  let waited = 0;
   for (;;) {
-    await scheduler.delay(everyMs, { signal });
+    const wait = watched ? Math.min(CHECK_MS, everyMs - waited) : everyMs;
+    await scheduler.delay(wait, { signal });
     if (signal.aborted) return;
-    for (const gateway of gateways) await flushOnce(gateway, logger);
+    waited += wait;
+    const due = waited >= everyMs;
+    if (due) waited = 0;
+    for (const [gateway, backlog] of backlogs) {
+      const full = watched && await backlog.isFull();
+      if (!full && !due) continue;
+      // A flush that fails waits for its time, or for as much again.
+      backlog.begin();
+      await flushOnce(gateway, logger);
+    }
+  }
+}
+
+/** What has come into a log since a flush began. */
+class Backlog {
+  readonly #store: LogStore;
+  readonly #rows: number;
+  readonly #bytes: number;
+  /** Where the log was when the last flush began. */
+  #from: number | undefined;
+  /** Up to where it was looked at. */
+  #seen = 0;
+  /** The bytes between the two. */
+  #size = 0;
+
+  constructor(store: LogStore, { rows = Infinity, bytes = Infinity }: FlushThresholds) {
+    this.#store = store;
+    this.#rows = rows;
+    this.#bytes = bytes;
+  }
+
+  /** Whether a threshold is reached. A log that cannot be read now is looked at again later. */
+  async isFull(): Promise<boolean> {
+    const head = await this.#store.head();
+    if (!head.ok) return false;
+    const { seq } = head.value;
+    this.#from ??= seq;
+    if (seq - this.#from >= this.#rows) {
+      this.#seen = seq;
+      return true;
+    }
+    if (this.#bytes === Infinity) {
+      this.#seen = seq;
+      return false;
+    }
+    this.#seen = Math.max(this.#seen, this.#from);
+    while (this.#seen < seq && this.#size < this.#bytes) {
+      const entries = await this.#store.read(this.#seen, { limit: 2_000, through: seq });
+      if (!entries.ok || entries.value.length === 0) break;
+      for (const { json } of entries.value) this.#size += json.length;
+      this.#seen = entries.value.at(-1)!.seq;
+    }
+    return this.#size >= this.#bytes;
+  }
+
+  /** Notes that a flush begins. */
+  begin(): void {
+    this.#from = this.#from === undefined ? undefined : this.#seen;
+    this.#size = 0;
   }
 }
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import process from "node:process";
 import {
   err,
   LakeSyncError,
@@ -12,13 +13,11 @@ import {
   type TableSchema,
 } from "@lakesync/core";
 import { fileObjectStore } from "@lakesync/adapter-file";
-import { icebergDestination } from "@lakesync/adapter-iceberg";
 import {
   type AuthOptions,
   createAuth,
   createGateway,
   createHandler,
-  type Exposure,
   type Gateway,
   type GatewayLimits,
   type GatewayService,
@@ -27,14 +26,16 @@ import {
   memoryRateLimiter,
   type MemoryRateLimiterOptions,
 } from "@lakesync/gateway";
-import { flushOnce, flushRegularly } from "./flushing.ts";
+import { type FrontConfig, frontOf } from "./config_front.ts";
+import { type Destinations, type OpenDestination, openDestinations } from "./databases.ts";
+import { flushOnce, flushRegularly, type FlushThresholds } from "./flushing.ts";
 import { gatewayPaths } from "./gateway_paths.ts";
-import { isLocalHost, isLoopbackOrigin } from "./loopback.ts";
+import { type LakeChoice, openLakes } from "./lake.ts";
 import { openSharded, type ShardConfig } from "./shards.ts";
 import { openStores, type StoreChoice } from "./stores.ts";
 
 /** Options of `openGateways`. */
-export interface GatewaysOptions {
+export interface GatewaysOptions extends FrontConfig {
   /**
    * Where the SQLite logs, in `lake/` the tables and in `cache/` checkpoints are kept; made where it is
    * not there.
@@ -77,31 +78,6 @@ export interface GatewaysOptions {
    */
   auth?: AuthOptions;
   /**
-   * The web pages of other origins that may send requests and read the answers, each by its exact
-   * origin: `https://app.example.org`. Without authentication pages of this machine may send them too.
-   *
-   * @default {[]}
-   */
-  origins?: readonly string[];
-  /**
-   * Whether callers reach the gateways by HTTPS: then browsers are told to use nothing else.
-   *
-   * @default {false}
-   */
-  https?: boolean;
-  /**
-   * Who may read `/metrics`.
-   *
-   * @default {"admin"} without authentication everybody is one
-   */
-  metrics?: Exposure;
-  /**
-   * Who may read `/ready`.
-   *
-   * @default {"open"}
-   */
-  ready?: Exposure;
-  /**
    * How much every gateway takes and gives at once, and how much all of them have in hand.
    *
    * @default {{}} PROTOCOL's limits
@@ -114,11 +90,29 @@ export interface GatewaysOptions {
    */
   rates?: Pick<MemoryRateLimiterOptions, "perClient" | "perGateway">;
   /**
+   * Where the lakes are, and what they are made of.
+   *
+   * @default {{}} Iceberg tables in `lake/` in the data directory
+   */
+  lake?: LakeChoice;
+  /**
+   * Where flushes go beside the lake, by name.
+   *
+   * @default {{}}
+   */
+  destinations?: Destinations;
+  /**
    * Seconds between flushes to the lake.
    *
    * @default {60}
    */
   flushEvery?: number;
+  /**
+   * With how much that is not flushed yet a flush does not wait for its time.
+   *
+   * @default {{}} it always waits
+   */
+  flushAt?: FlushThresholds;
   /**
    * Where log lines go.
    *
@@ -151,7 +145,7 @@ export interface OpenGateways {
 }
 
 /**
- * Opens gateways over their logs and a lake in local files.
+ * Opens gateways over their logs and their lakes.
  *
  * @param options Where, and which.
  * @returns The gateways; the error of the store, the tables or the shards that failed.
@@ -169,6 +163,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     logger = silentLogger,
     scheduler = systemScheduler,
     flushEvery = 60,
+    flushAt = {},
   } = options;
   const logs = ids.flatMap((id) => [id, ...shards.map(({ name }) => `${id}.${name}`)]);
   const twice = logs.find((id, i) => logs.indexOf(id) < i || id.length > 64);
@@ -180,6 +175,12 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
       ),
     );
   }
+  const lakes = await openLakes({
+    choice: options.lake ?? {},
+    directory: (id) => gatewayPaths(data, id).lake,
+    env: process.env,
+  });
+  if (!lakes.ok) return lakes;
   const stores = await openStores({
     choice: options.store ?? { kind: "sqlite" },
     sqlitePath: (id) => gatewayPaths(data, id).log,
@@ -188,20 +189,30 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   });
   if (!stores.ok) return stores;
   const gateways: Gateway[] = [];
-  const services: GatewayService[] = [];
+  const destinations: OpenDestination[] = [];
   const closeAll = async () => {
-    await Promise.all(services.map((service) => service.close()));
+    // Before the gateways: they keep what waits in the gateways' logs.
+    for (const destination of destinations) await destination.close?.();
     await Promise.all(gateways.map((gateway) => gateway.close()));
     await stores.value.close();
   };
   const open = async (id: string): Promise<Result<Gateway>> => {
     const store = await stores.value.open(id);
     if (!store.ok) return store;
-    const lake = fileObjectStore({ directory: gatewayPaths(data, id).lake });
+    const others = await openDestinations(options.destinations ?? {}, {
+      gateway: id,
+      store: store.value,
+      logger,
+    });
+    if (!others.ok) {
+      await store.value.close();
+      return others;
+    }
+    destinations.push(...others.value);
     const gateway = await createGateway({
       id,
       store: store.value,
-      destinations: [icebergDestination({ store: lake, name: "lake" })],
+      destinations: [lakes.value.destination(id), ...others.value],
       checkpointCache: { store: fileObjectStore({ directory: join(data, "cache") }) },
       limits,
       logger,
@@ -210,6 +221,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     else await store.value.close();
     return gateway;
   };
+  const services: GatewayService[] = [];
   for (const id of ids) {
     const service = await openSharded(id, { shards, tables, rules, open });
     if (!service.ok) {
@@ -229,7 +241,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const stopping = new AbortController();
   const { signal } = stopping;
   const everyMs = flushEvery * 1000;
-  const flushing = flushRegularly(gateways, { everyMs, scheduler, logger, signal });
+  const flushing = flushRegularly(gateways, { everyMs, flushAt, scheduler, logger, signal });
   const stop = async (stopListening: () => Promise<void>): Promise<void> => {
     stopping.abort();
     const ended = new AbortController();
@@ -241,20 +253,10 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     ended.abort();
     await flushing;
     for (const gateway of gateways) await flushOnce(gateway, logger);
+    const idle = Promise.all(destinations.map((destination) => destination.idle?.()));
+    await Promise.race([idle, scheduler.delay(GRACE_MS)]);
     await closeAll();
   };
   let stopped: Promise<void> | undefined;
   return ok({ handler, gateways, stop: (stopListening) => stopped ??= stop(stopListening) });
-}
-
-/** Who is let in: without authentication nobody but this machine, and no page of elsewhere. */
-function frontOf(options: GatewaysOptions): Partial<Parameters<typeof createHandler>[0]> {
-  const { auth, origins, https, metrics, ready } = options;
-  return {
-    ...(auth === undefined && { allowOrigin: isLoopbackOrigin, allowHost: isLocalHost }),
-    ...(origins !== undefined && { origins }),
-    ...(https !== undefined && { https }),
-    ...(metrics !== undefined && { metrics }),
-    ...(ready !== undefined && { ready }),
-  };
 }

@@ -11,7 +11,7 @@ import {
   test,
   withTempDir,
 } from "@lakesync/testing";
-import { gatewayPaths } from "./server.ts";
+import { gatewayPaths } from "./gateway_paths.ts";
 
 const SERVE = new URL("./serve.ts", import.meta.url);
 const ROUNDS = 15;

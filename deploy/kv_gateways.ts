@@ -18,8 +18,10 @@ import {
   openDenoKv,
 } from "@lakesync/gateway";
 
+import { type FrontConfig, frontOf } from "./config_front.ts";
+
 /** Gateways whose logs are in one Deno KV database. */
-export interface KvGatewaysConfig {
+export interface KvGatewaysConfig extends FrontConfig {
   /** The tables of every gateway. */
   tables: readonly Table[];
   /**
@@ -101,6 +103,7 @@ export async function openKvGateways(
   const handler = createHandler({
     gateways,
     logger,
+    ...frontOf(config),
     ...(auth !== undefined && { auth: createAuth(auth) }),
   });
   const flush = async (): Promise<void> => {

@@ -3,18 +3,21 @@ import { asksForWebSocket, type Served, SOCKET_IDLE_SECONDS } from "./listen.ts"
 
 /** Listens with `Deno.serve`. */
 export function listenOn(
-  { fetch, upgrade }: Served,
+  served: Served,
   address: { host: string; port: number },
 ): { port: number; stop: () => Promise<void> } {
   const server = Deno.serve(
     { hostname: address.host, port: address.port, onListen: () => {} },
-    async (request) => {
-      if (!asksForWebSocket(request)) return await fetch(request);
-      const granted = await upgrade(request);
-      return granted instanceof Response ? granted : openSocket(request, granted);
-    },
+    (request) => answer(request, served),
   );
   return { port: server.addr.port, stop: () => server.shutdown() };
+}
+
+/** Answers a request that `Deno.serve` or `deno serve` hands over, also one for a WebSocket. */
+export async function answer(request: Request, { fetch, upgrade }: Served): Promise<Response> {
+  if (!asksForWebSocket(request)) return await fetch(request);
+  const granted = await upgrade(request);
+  return granted instanceof Response ? granted : openSocket(request, granted);
 }
 
 function openSocket(request: Request, granted: WsUpgrade): Response {

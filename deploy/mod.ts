@@ -6,11 +6,25 @@
 export { defineLake, type LakeConfig, loadConfig, type LoadedConfig } from "./config.ts";
 export { type DenoDeployConfig, type DenoDeployServer, serveDenoDeploy } from "./deno_deploy.ts";
 export type { KvGatewaysConfig } from "./kv_gateways.ts";
+export type { FrontConfig } from "./config_front.ts";
 export type { Rates } from "./config_limits.ts";
 export { type Fetch, listen, type Listener, type ListenOptions, type Upgrade } from "./listen.ts";
 export { jsonLogger, type JsonLoggerOptions } from "./logger.ts";
 export { type GatewayPaths, gatewayPaths } from "./gateway_paths.ts";
+export {
+  type DatabaseChoice,
+  type DestinationContext,
+  type DestinationFactory,
+  type Destinations,
+  mysql,
+  type MysqlOptions,
+  type OpenDestination,
+  postgres,
+  type PostgresOptions,
+} from "./databases.ts";
+export type { FlushThresholds } from "./flushing.ts";
 export type { GatewaysOptions } from "./gateways.ts";
+export type { CatalogueChoice, LakeChoice } from "./lake.ts";
 export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 export type { ShardConfig } from "./shards.ts";
 export type { StoreChoice, StoreKind } from "./stores.ts";

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
+import { HOW, originsFault } from "./config_front.ts";
 import { isLoopback } from "./loopback.ts";
 import { parseStore } from "./store_args.ts";
 import type { StoreChoice } from "./stores.ts";
@@ -12,6 +13,10 @@ export interface ServeArgs {
   readonly store: StoreChoice;
   readonly gateways: readonly string[];
   readonly config: string | undefined;
+  /** Where the lake is; undefined where nothing is said. */
+  readonly lake: string | undefined;
+  /** The pages that are let in; undefined where nothing is said. */
+  readonly origins: readonly string[] | undefined;
   /** How requests are authenticated; undefined for not at all. */
   readonly auth: ServeAuth | undefined;
 }
@@ -32,10 +37,14 @@ export const SERVE_USAGE = `serve [flags]    starts a gateway
   --store-url URL   where a postgres or kv store is; better LAKESYNC_STORE_URL: passwords show here
   --gateway ID      a gateway to serve; may be repeated   (default)
   --config FILE     a lakesync.config.ts
+  --lake URL        s3://BUCKET/PREFIX: the lake there, without a catalogue; also LAKESYNC_LAKE
+  --origin ORIGIN   web pages that may ask: https://app.example.org; may be repeated
   --help            this text
 
 LAKESYNC_JWT_SECRET (comma-separated, the first signs) or LAKESYNC_JWKS_URL authenticate requests.
-With neither, loopback only: everyone is an admin.`;
+With neither, loopback only: everyone is an admin. LAKESYNC_ORIGINS is a comma-separated --origin.
+S3 is reached by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION and
+AWS_ENDPOINT_URL; a catalogue by LAKESYNC_CATALOGUE_TOKEN or LAKESYNC_CATALOGUE_CREDENTIAL.`;
 
 /**
  * Reads the flags and the environment of `serve`.
@@ -56,6 +65,8 @@ export function parseServeArgs(
     "store-url"?: string;
     gateway?: string[];
     config?: string;
+    lake?: string;
+    origin?: string[];
     help?: boolean;
   };
   try {
@@ -69,6 +80,8 @@ export function parseServeArgs(
         "store-url": { type: "string" },
         gateway: { type: "string", multiple: true },
         config: { type: "string" },
+        lake: { type: "string" },
+        origin: { type: "string", multiple: true },
         help: { type: "boolean" },
       },
     }));
@@ -96,6 +109,12 @@ export function parseServeArgs(
     }
   }
   if (new Set(gateway).size < gateway.length) return invalid("--gateway names one id twice");
+  const lake = values.lake ?? (env["LAKESYNC_LAKE"] || undefined);
+  if (lake !== undefined && !/^s3:\/\/[^/]/.test(lake)) {
+    return invalid(`--lake ${lake} is no lake: write s3://BUCKET/PREFIX`);
+  }
+  const origins = originsOf(values.origin, env["LAKESYNC_ORIGINS"]);
+  if (!origins.ok) return origins;
   const auth = authOf(env);
   if (!auth.ok) return auth;
   if (auth.value === undefined && !isLoopback(host)) {
@@ -110,8 +129,22 @@ export function parseServeArgs(
     store: store.value,
     gateways: gateway,
     config: values.config,
+    lake,
+    origins: origins.value,
     auth: auth.value,
   });
+}
+
+function originsOf(
+  flag: readonly string[] | undefined,
+  variable = "",
+): Result<readonly string[] | undefined> {
+  const listed = variable.split(",").map((origin) => origin.trim()).filter(Boolean);
+  const origins = flag ?? (listed.length > 0 ? listed : undefined);
+  const fault = originsFault(origins ?? []);
+  if (fault === undefined) return ok(origins);
+  const name = flag === undefined ? "LAKESYNC_ORIGINS" : "--origin";
+  return invalid(`${name}: ${origins![fault]} is no exact origin, ${HOW}`);
 }
 
 function authOf(

@@ -13,6 +13,8 @@ test("parseServeArgs() has the defaults of the usage text", () => {
       store: { kind: "sqlite" },
       gateways: ["default"],
       config: undefined,
+      lake: undefined,
+      origins: undefined,
       auth: undefined,
     },
   });
@@ -45,8 +47,21 @@ test("parseServeArgs() reads every flag", () => {
     store: { kind: "postgres", url: "postgres://db/x" },
     gateways: ["a", "b"],
     config: "c.ts",
+    lake: undefined,
+    origins: undefined,
     auth: undefined,
   });
+});
+
+test("parseServeArgs() takes the lake from the environment, the flag before it", () => {
+  const env = { LAKESYNC_LAKE: "s3://env/lake" };
+  for (const [args, lake] of [[[], "s3://env/lake"], [["--lake", "s3://b"], "s3://b"]] as const) {
+    const parsed = parseServeArgs(args, env);
+    assert(parsed.ok && parsed.value !== "help");
+    assertEquals(parsed.value.lake, lake);
+  }
+  const wrong = parseServeArgs(["--lake", "/data"], {});
+  assert(!wrong.ok && wrong.error.message.includes("write s3://BUCKET/PREFIX"));
 });
 
 test("parseServeArgs() takes the store's URL from the environment, the flag before it", () => {
@@ -59,6 +74,17 @@ test("parseServeArgs() takes the store's URL from the environment, the flag befo
   assertEquals(store([]), "postgres://db/env");
   assertEquals(store(["--store-url", "postgres://db/flag"]), "postgres://db/flag");
   assert(parseServeArgs([], { LAKESYNC_STORE_URL: "" }).ok, "an empty one is none");
+});
+
+test("parseServeArgs() takes the pages that are let in from the environment, the flag before it", () => {
+  const env = { LAKESYNC_ORIGINS: "https://a.example, https://b.example," };
+  const origins = (args: readonly string[]) => {
+    const parsed = parseServeArgs(args, env);
+    assert(parsed.ok && parsed.value !== "help");
+    return parsed.value.origins;
+  };
+  assertEquals(origins([]), ["https://a.example", "https://b.example"]);
+  assertEquals(origins(["--origin", "https://c.example"]), ["https://c.example"]);
 });
 
 test("parseServeArgs() asks for help", () => {
@@ -98,6 +124,8 @@ const REFUSED: readonly [args: string[], env: Record<string, string>, reason: st
   [["--host", "0.0.0.0"], {}, "without authentication a gateway serves loopback only"],
   [["--host", "example.org"], {}, "loopback only"],
   [[], { LAKESYNC_JWT_SECRET: " , " }, "LAKESYNC_JWT_SECRET is set but has no secret in it"],
+  [["--origin", "*"], {}, "--origin: * is no exact origin"],
+  [[], { LAKESYNC_ORIGINS: "https://a.example/" }, "LAKESYNC_ORIGINS: https://a.example/ is no"],
   [[], { LAKESYNC_JWKS_URL: "u" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
   [[], { LAKESYNC_JWKS_URL: "file:///keys" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
 ];

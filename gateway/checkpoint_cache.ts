@@ -99,7 +99,7 @@ export class CheckpointCache {
   ): Promise<Result<CheckpointBytes<AsyncGenerator<Uint8Array<ArrayBuffer>>>>> {
     for (;;) {
       const present = this.#entries.get(key);
-      if (present !== undefined && present.seq >= options.atLeast) {
+      if (present !== undefined && present.seq >= options.atLeast && !present.spool.lost) {
         this.#entries.delete(key);
         this.#entries.set(key, present);
         return ok({ seq: present.seq, tag: present.tag, bytes: present.spool.read() });
@@ -133,15 +133,17 @@ export class CheckpointCache {
     });
     this.#remove(key);
     this.#entries.set(key, { seq, tag, spool });
+    const opened = spool.read();
+    this.#evict();
     void spool.written.then(() => this.#written(key, spool));
-    return ok({ seq, tag, bytes: spool.read() });
+    return ok({ seq, tag, bytes: opened });
   }
 
   #written(key: string, spool: Spool): void {
     const { failure } = spool;
     if (failure === undefined) return this.#evict();
     if (this.#entries.get(key)?.spool === spool) this.#remove(key);
-    if (failure.code === "SHUTTING_DOWN") return;
+    if (failure.code === "SHUTTING_DOWN" || failure.code === "ABORTED") return;
     const { scheduler, logger } = this.#context;
     this.#rests++;
     void scheduler.delay(REST_MS).then(() => this.#rests--);

@@ -185,3 +185,35 @@ test("what an earlier process left behind is removed, and other gateways' is not
   await read((await f.open("a", 1)).bytes);
   assertEquals(await f.keys(), 1);
 });
+
+test("a checkpoint of which a part is gone fails who reads it, and is made anew for who comes then", async () => {
+  const f = new Fixture();
+  assertEquals(await read((await f.open("key", 1, { seq: 1, bytes: some(MIB) })).bytes), MIB);
+  const page = await f.objects.list("");
+  assert(page.ok);
+  await f.objects.delete([page.value.objects[1]!.key]);
+  await assertRejects(async () => await read((await f.open("key", 1)).bytes));
+  const again = await f.open("key", 1, { seq: 1, bytes: some(MIB) });
+  assertEquals([await read(again.bytes), f.made], [MIB, 2]);
+});
+
+test("a checkpoint that nobody reads any more and nobody will be given is made no further", async () => {
+  const f = new Fixture({ maxCheckpoints: 1 });
+  let made = 0;
+  const ended = Promise.withResolvers<void>();
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    try {
+      for (; made < 100; made++) yield* some(MIB);
+    } finally {
+      ended.resolve();
+    }
+  }
+  const left = await f.open("left", 1, { seq: 1, bytes: endless() });
+  await left.bytes.next();
+  await left.bytes.return(undefined);
+  assertEquals(await read((await f.open("key", 1)).bytes), 10);
+  await ended.promise;
+  assert(made < 100, "it was not made to its end");
+  await f.cache.close();
+  assertEquals([await f.keys(), f.logged], [0, []]);
+});

@@ -27,6 +27,7 @@ export class Spool {
   #grown = Promise.withResolvers<void>();
   #readers = 0;
   #dropped = false;
+  #lost = false;
   /** Resolves when it is whole or has failed. */
   readonly written: Promise<void>;
 
@@ -38,6 +39,11 @@ export class Spool {
   /** How many bytes it has, so far. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether a part that was stored could not be read: it is no good any more. */
+  get lost(): boolean {
+    return this.#lost;
   }
 
   /** Why it failed; undefined where it did not. */
@@ -77,11 +83,10 @@ export class Spool {
   }
 
   async *#parts(leave: () => void): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-    const { store } = this.#options;
     try {
       for (let n = 0;;) {
         if (n < this.#stored) {
-          yield orThrow(await store.get(this.#key(n++))) as Uint8Array<ArrayBuffer>;
+          yield await this.#part(n++);
         } else if (this.#state === "growing") {
           await this.#grown.promise;
         } else {
@@ -95,11 +100,18 @@ export class Spool {
     }
   }
 
+  async #part(n: number): Promise<Uint8Array<ArrayBuffer>> {
+    const part = await this.#options.store.get(this.#key(n));
+    this.#lost ||= !part.ok;
+    return orThrow(part) as Uint8Array<ArrayBuffer>;
+  }
+
   async #write(): Promise<void> {
     try {
       let chunks: Uint8Array[] = [];
       let size = 0;
       for await (const chunk of this.#options.source) {
+        if (this.#dropped && this.#readers === 0) throw nobodyReads();
         chunks.push(chunk);
         size += chunk.length;
         if (size < PART) continue;
@@ -140,6 +152,10 @@ export class Spool {
     // What cannot be removed now goes when the next process begins.
     if (keys.length > 0) void this.#options.store.delete(keys);
   }
+}
+
+function nobodyReads(): LakeSyncError {
+  return new LakeSyncError("ABORTED", "The checkpoint was not wanted any more: ask again");
 }
 
 function join(chunks: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {

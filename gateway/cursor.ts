@@ -20,7 +20,7 @@ export interface Cursor {
 /** Why a cursor cannot be served. Clients go by it: see docs/protocol.md. */
 export type CursorFault = "foreign" | "epoch" | "ahead" | "trimmed" | "hash" | "digest" | "moved";
 
-const FORM = /^1\.([0-9a-f-]{36})\.(0|[1-9][0-9]{0,15})\.([0-9a-z]{1,11})\.([0-9a-f]{16})$/;
+const FORM = /^1\.([0-9a-f-]{36})\.(0|[1-9][0-9]{0,15})\.([0-9a-z]{1,11})\.([0-9a-f]{32})$/;
 
 /**
  * The text of a cursor: URL-safe, and nobody's business but the gateway's.

@@ -2,9 +2,7 @@ import {
   err,
   httpStatus,
   type LakeSyncError,
-  type Logger,
   ok,
-  type Random,
   type Result,
   silentLogger,
   systemClock,
@@ -22,7 +20,8 @@ import { errorAnswer, formOf } from "./http_form.ts";
 import { strangerFault, urlFault } from "./http_guard.ts";
 import { headersFor } from "./http_headers.ts";
 import { operatorPages } from "./http_operator.ts";
-import type { HandlerOptions } from "./http_options.ts";
+import { logFailure, requestIdOf } from "./http_log.ts";
+import type { Handler, HandlerOptions } from "./http_options.ts";
 import {
   noSuchGateway,
   noSuchRoute,
@@ -36,25 +35,7 @@ import { Metrics } from "./metrics.ts";
 import { RequestLimits } from "./request_limits.ts";
 import { WsSessions, type WsUpgrade } from "./ws_upgrade.ts";
 
-export type { HandlerOptions };
-
-/** PROTOCOL's routes over web standards. */
-export interface Handler {
-  /** Answers a request. Never rejects. */
-  fetch(request: Request): Promise<Response>;
-  /**
-   * Answers a request that asks for a WebSocket.
-   *
-   * @returns How to open it, or why that is refused.
-   */
-  upgrade(request: Request): Promise<WsUpgrade | Response>;
-  /**
-   * From now on refuses new requests, ends held ones and streams, and resolves when those under way are answered.
-   *
-   * @param options Its signal: once it aborts, a body that has not come whole is waited for no longer.
-   */
-  drain(options?: { signal?: AbortSignal }): Promise<void>;
-}
+export type { Handler, HandlerOptions };
 
 /** What comes with a request to its route. */
 interface Bindings {
@@ -314,18 +295,4 @@ async function attempt<T>(run: () => Promise<Result<T>>): Promise<Result<T>> {
   } catch (thrown) {
     return err(toLakeSyncError(thrown, "INTERNAL"));
   }
-}
-
-function requestIdOf(request: Request, random: Random): string {
-  const given = request.headers.get("x-request-id");
-  return given !== null && /^[\x20-\x7e]{1,128}$/.test(given) ? given : random.uuid();
-}
-
-function logFailure(logger: Logger, error: LakeSyncError, requestId: string): void {
-  logger.log("error", "request.failed", {
-    requestId,
-    code: error.code,
-    message: error.message,
-    cause: error.cause instanceof Error ? error.cause.stack : undefined,
-  });
 }

@@ -4,6 +4,7 @@ import type { Exposure } from "./http_operator.ts";
 import type { HandlerLimits } from "./limits.ts";
 import type { RateLimiter } from "./rate_limit.ts";
 import type { GatewayService } from "./service.ts";
+import type { WsUpgrade } from "./ws_upgrade.ts";
 
 /** Options of `createHandler`. */
 export interface HandlerOptions {
@@ -90,4 +91,22 @@ export interface HandlerOptions {
    * @default {{}}
    */
   limits?: Partial<HandlerLimits>;
+}
+
+/** PROTOCOL's routes over web standards. */
+export interface Handler {
+  /** Answers a request. Never rejects. */
+  fetch(request: Request): Promise<Response>;
+  /**
+   * Answers a request that asks for a WebSocket.
+   *
+   * @returns How to open it, or why that is refused.
+   */
+  upgrade(request: Request): Promise<WsUpgrade | Response>;
+  /**
+   * From now on refuses new requests, ends held ones and streams, and resolves when those under way are answered.
+   *
+   * @param options Its signal: once it aborts, a body that has not come whole is waited for no longer.
+   */
+  drain(options?: { signal?: AbortSignal }): Promise<void>;
 }

@@ -44,6 +44,7 @@ interface Ends {
 
 /** A row that entries on the way have touched. */
 interface Touched {
+  readonly row: RowKey;
   /** What it was before the first of them. */
   readonly before: RowStatus;
   readonly facts: RowFacts | undefined;
@@ -153,6 +154,12 @@ async function readMoved(
     if (!touched.ok) return touched;
 
     const items: string[] = [];
+    let bytes = 0;
+    const add = (item: string) => {
+      items.push(item);
+      bytes += Buffer.byteLength(item);
+    };
+    const isFull = () => items.length > MAX_ENTRIES || bytes > size.maxBytes;
     /** Rows whose deltas go out as ever. */
     const steady = new Set<string>();
     for await (const chunk of snapshot.value.rows([...moved])) {
@@ -165,13 +172,13 @@ async function readMoved(
           : sawBefore(was, row, touch);
         const now = isVisible(row.state) && is.seesState(row);
         if (before && now && touch?.steady !== false) steady.add(key);
-        else if (now) items.push(JSON.stringify({ op: "ENTER", ...encodeRow(row) }));
-        else if (before) items.push(gone(row, isVisible(row.state) ? "REMOVE" : "DELETE"));
+        else if (now) add(JSON.stringify({ op: "ENTER", ...encodeRow(row) }));
+        else if (before) add(gone(row, isVisible(row.state) ? "REMOVE" : "DELETE"));
       }
+      if (isFull()) return cursorFault("moved");
     }
-    for (const [key, touch] of touched.value) {
-      const [table, rowId] = key.split("\0", 2) as [string, string];
-      if (sawBefore(was, { table, rowId }, touch)) items.push(gone({ table, rowId }, "DELETE"));
+    for (const touch of touched.value.values()) {
+      if (sawBefore(was, touch.row, touch)) add(gone(touch.row, "DELETE"));
     }
     const filter = view.filter(after.seq, is);
     const page = await readPage(store, after, {
@@ -185,8 +192,7 @@ async function readMoved(
     });
     if (!page.ok) return page;
     const all = [...page.value.items, ...items];
-    const bytes = items.reduce((sum, item) => sum + Buffer.byteLength(item), 0);
-    const tooMany = page.value.hasMore || all.length > MAX_ENTRIES || bytes > size.maxBytes;
+    const tooMany = page.value.hasMore || all.length > MAX_ENTRIES || isFull();
     return tooMany ? cursorFault("moved") : ok({ items: all, position, hasMore: false });
   } finally {
     await snapshot.value.close();
@@ -218,13 +224,15 @@ async function touchedRows(
 }
 
 function touch(touched: Map<string, Touched>, entry: LogEntry, is: RulesView): void {
+  const { table, rowId } = entry;
   const { before, after, judged } = entry.effect;
-  const key = rowKey(entry.table, entry.rowId);
+  const key = rowKey(table, rowId);
   const steady = before === "alive" && is.sees(entry, judged?.before) &&
     after === "alive" && is.sees(entry, judged?.after);
   const held = touched.get(key);
-  if (held === undefined) touched.set(key, { before, facts: judged?.before, steady });
-  else held.steady &&= steady;
+  if (held === undefined) {
+    touched.set(key, { row: { table, rowId }, before, facts: judged?.before, steady });
+  } else held.steady &&= steady;
 }
 
 function sawBefore(was: RulesView, row: RowKey, { before, facts }: Touched): boolean {

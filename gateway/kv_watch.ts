@@ -63,10 +63,11 @@ export class KvWatch {
   async #watch(see: (stamp: string | null) => void, signal: AbortSignal): Promise<void> {
     const { kv, keys, scheduler } = this.#context;
     while (!signal.aborted) {
-      const reader = kv.watch([keys.head]).getReader();
-      const cancel = () => void reader.cancel().catch(() => {});
-      signal.addEventListener("abort", cancel);
+      let cancel = () => {};
       try {
+        const reader = kv.watch([keys.head]).getReader();
+        cancel = () => void reader.cancel().catch(() => {});
+        signal.addEventListener("abort", cancel);
         for (let read = await reader.read(); !read.done; read = await reader.read()) {
           see(read.value[0]!.versionstamp);
         }

@@ -15,6 +15,7 @@ export {
   type GatewayOptions,
   type GatewayStats,
   type IngestOptions,
+  type PreparedPush,
 } from "./gateway.ts";
 export { isOrigin } from "./cors.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./http.ts";
@@ -26,6 +27,7 @@ export {
   type GatewayLimits,
   type HandlerLimits,
 } from "./limits.ts";
+export type { PushOutcome } from "./push.ts";
 export {
   memoryRateLimiter,
   type MemoryRateLimiterOptions,
@@ -34,6 +36,7 @@ export {
   type RateRequest,
 } from "./rate_limit.ts";
 export { pageToAnswer, pageToJson } from "./page_form.ts";
+export type { PageSize } from "./page.ts";
 export type { NextPageOptions, PageAnswer, PageReader } from "./page_source.ts";
 export type { KvAtomic, KvCheck, KvDatabase, KvEntry, KvKey, KvKeyPart } from "./kv_database.ts";
 export { openDenoKv, type OpenDenoKvOptions } from "./kv_open_deno.ts";

@@ -13,6 +13,8 @@ import { appendTransaction, WorkingRows } from "./working_rows.ts";
 
 /** A longer past is not judged again: who stands in it takes a checkpoint. */
 const MAX_ENTRIES = 50_000;
+/** Nor one of more characters: its rows are in memory meanwhile, and some of them from then on. */
+const MAX_CHARS = 16 * 2 ** 20;
 const READ_LIMIT = 1_000;
 
 /**
@@ -32,7 +34,7 @@ export class PastEffects {
    * A log in which all entries say what the rules in force look at.
    *
    * @param inForce The rules.
-   * @returns The log; undefined where its beginning is trimmed or its past too long.
+   * @returns The log; undefined where its beginning is trimmed or its past too long or too large.
    */
   judgedBy(inForce: RulesInForce): Promise<Result<LogStore | undefined>> {
     const held = this.#found.get(inForce);
@@ -52,11 +54,14 @@ export class PastEffects {
     const effects: EntryEffect[] = [];
     const rows = new WorkingRows(NOTHING_YET, inForce);
     let transaction: Delta[] = [];
+    let chars = 0;
     while (effects.length + transaction.length < through) {
       const after = effects.length + transaction.length;
       const read = await store.read(after, { limit: READ_LIMIT, through });
       if (!read.ok) return read.error.code === "CHECKPOINT_REQUIRED" ? ok(undefined) : read;
       for (const { seq, txLast, json } of read.value) {
+        chars += json.length;
+        if (chars > MAX_CHARS) return ok(undefined);
         transaction.push(JSON.parse(json) as Delta);
         if (seq < txLast) continue;
         const entries: NewEntry[] = [];

@@ -86,7 +86,8 @@ export function noSuchSource(): Result<never> {
  *
  * @param params The tables and the schema version that it asked with.
  * @param rules The canonical text of what the rules let it see; undefined where there are none.
- * @returns 16 hex digits.
+ * @returns 32 hex digits. Pages and checkpoints are shared between callers of one digest, and a caller
+ * may try any number of `schemaVersion`s offline to come to another's: so they must not be fewer.
  */
 export function viewDigest(
   params: Pick<PullParams, "tables" | "schemaVersion">,
@@ -98,7 +99,7 @@ export function viewDigest(
     schemaVersion: schemaVersion ?? null,
     ...(rules !== undefined && { rules }),
   });
-  return createHash("sha256").update(view).digest("hex").slice(0, 16);
+  return createHash("sha256").update(view).digest("hex").slice(0, 32);
 }
 
 function wholeNumber(text: string | null, fallback: number): number | undefined {

@@ -77,7 +77,9 @@ export function deltasOf(row: RowWrite): Delta[] {
   if (life !== undefined) {
     const { alive, hlc, clientId } = life;
     const op = alive ? "INSERT" : "DELETE";
-    byStamp.set(`${hlc} ${clientId}`, { op, table, rowId, clientId, hlc, columns: [] });
+    // A DELETE has no columns: one of its very stamp is an UPDATE's.
+    const stamp = alive ? `${hlc} ${clientId}` : "";
+    byStamp.set(stamp, { op, table, rowId, clientId, hlc, columns: [] });
   }
   for (const [column, [value, hlc, clientId]] of columns) {
     const stamp = `${hlc} ${clientId}`;

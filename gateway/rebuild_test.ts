@@ -185,3 +185,19 @@ test("deltasOf() is undone by the merge, in whatever order", () => {
     assertEquals(rebuilt, state);
   }
 });
+
+test("a dead row's DELETE has no columns, also where one of them has the stamp of the death", () => {
+  const state = emptyRow();
+  const of = { table: "todos", rowId: "a", clientId: "alice:phone", hlc: "7" };
+  const columns = [{ column: "title", value: "x" }];
+  mergeDelta(state, makeDelta({ ...of, op: "UPDATE", columns }));
+  mergeDelta(state, makeDelta({ ...of, op: "DELETE", columns: [] }));
+  const deltas = deltasOf({ table: "todos", rowId: "a", state });
+  assertEquals(deltas.map(({ op, columns }) => [op, columns.length]), [["DELETE", 0], [
+    "UPDATE",
+    1,
+  ]]);
+  const again = emptyRow();
+  for (const delta of deltas) mergeDelta(again, delta);
+  assertEquals(again, state);
+});

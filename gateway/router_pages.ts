@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { ok, type Result } from "@lakesync/core";
 import type { NextPageOptions, PageAnswer, PageReader } from "./page_source.ts";
 import { formatRouterCursor } from "./router_cursor.ts";
@@ -89,7 +90,7 @@ export class RouterPages implements Pages {
       });
       if (!page.ok) return page;
       items.push(...page.value.items);
-      for (const item of page.value.items) room -= item.length;
+      for (const item of page.value.items) room -= Buffer.byteLength(item);
       places[index] = reader.position.seq;
       this.#cursors[index] = page.value.cursor;
       hasMore ||= page.value.hasMore;

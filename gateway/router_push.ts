@@ -1,5 +1,11 @@
-import { type Delta, ok, type PushAnswer, type Rejection, type Result } from "@lakesync/core";
-import { unpackHlc } from "@lakesync/core";
+import {
+  type Delta,
+  ok,
+  type PushAnswer,
+  type Rejection,
+  type Result,
+  unpackHlc,
+} from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import type { PreparedPush } from "./gateway.ts";
 import { transactionOf } from "./plan_push.ts";

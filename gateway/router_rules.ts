@@ -1,5 +1,4 @@
-import type { RuleBucket, Rules } from "@lakesync/core";
-import { isRuleJoin, LakeSyncError } from "@lakesync/core";
+import { isRuleJoin, LakeSyncError, type RuleBucket, type Rules } from "@lakesync/core";
 import type { Shards } from "./router_shards.ts";
 
 /**

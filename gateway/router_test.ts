@@ -246,6 +246,17 @@ test("no shard holds up another: each page begins with the next one", async () =
   assert(seen.includes("__proto__"), "after three pages of five the other shard had its turn");
 });
 
+test("a page of several shards is measured in bytes of UTF-8", async () => {
+  await using routed = await openRouted();
+  const { router } = routed;
+  const x = "€".repeat(90_000);
+  await push(router, [delta("a", 1, { x }), delta("b", 2, { x })]);
+  const query = new URLSearchParams({ clientId: "bob" });
+  const pages = unwrapOrThrow(await router.follow(query, { caller: ANYONE }));
+  const page = unwrapOrThrow(await pages.next());
+  assertEquals([page.items.length, page.hasMore], [1, true]);
+});
+
 test("a held pull is answered when any shard grows", async () => {
   await using routed = await openRouted();
   const { router } = routed;

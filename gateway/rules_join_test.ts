@@ -5,6 +5,7 @@ import {
   emptyRow,
   isVisible,
   mergeDelta,
+  ok,
   type PageItem,
   type RowState,
   type RuleJoin,
@@ -13,6 +14,7 @@ import {
 } from "@lakesync/core";
 import { Prng, test } from "@lakesync/testing";
 import { memoryLogStore } from "./store_memory.ts";
+import { storeWith } from "./testdata/fixture.ts";
 import {
   openRuled,
   type RuledGateway,
@@ -117,6 +119,34 @@ test("a checkpoint goes by the memberships at its own place in the log", async (
   assertEquals(await ids(), []);
   await ruled.push(ADMIN, [member("INSERT", "m", { user: "alice", project: "p2" })]);
   assertEquals(await ids(), ["b", "m"]);
+});
+
+test("a membership of rows that are too large for a page reads no more of them than a page has", async () => {
+  const inner = memoryLogStore();
+  let read = 0;
+  const store = storeWith(inner, {
+    async snapshot() {
+      const taken = unwrapOrThrow(await inner.snapshot());
+      return ok({
+        ...taken,
+        async *rows(tables) {
+          for await (const chunk of taken.rows(tables)) {
+            read += chunk.length;
+            yield chunk;
+          }
+        },
+      });
+    },
+  });
+  await using ruled = await openRuled(RULES, { store, limits: { pageBytes: 20_000 } });
+  await ruled.push(ADMIN, Array.from({ length: 4_000 }, (_, i) => todo(`r${i}`, "p1")));
+  const { cursor } = await ruled.checkpoint(ALICE);
+  await ruled.push(ADMIN, [member("INSERT", "m", { user: "alice", project: "p1" })]);
+  read = 0;
+  const refused = await ruled.ask(ALICE, `sync/default/pull?clientId=alice&cursor=${cursor}`);
+  const { error } = await refused.json();
+  assertEquals([refused.status, error.details.reason], [410, "moved"]);
+  assert(read <= 500, `${read} rows were read`);
 });
 
 test("a membership of too many rows for a page gives 410, and the checkpoint has them", async () => {

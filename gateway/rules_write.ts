@@ -44,6 +44,9 @@ interface Bound {
   readonly write: ResolvedRules;
 }
 
+/** What the author of an INSERT over a hidden row is told. */
+const ID_TAKEN = "Another row has this id: insert it with an id of its own";
+
 /** Judges what one caller wants to write. */
 export class WriteRules {
   /** The joins whose members it needs to know. */
@@ -159,8 +162,9 @@ function refusalOf(
   const row = { table, rowId, facts: factsOf(state, state.columns.keys()) };
   const refusal = explainRefusal(write, row);
   if (refusal === undefined) return undefined;
-  // Of a row that the caller may not see it is not told either that there is one.
-  if (!seen && delta.op !== "INSERT" && !matchesRow(read, row)) return NO_SUCH_ROW;
+  // Of a row that the caller may not see it is told no more than it could not fail to notice: which
+  // rule and column stand in the way would say what values it has.
+  if (!seen && !matchesRow(read, row)) return delta.op === "INSERT" ? ID_TAKEN : NO_SUCH_ROW;
   const { bucket, column } = refusal;
   if (bucket === undefined) return `No rule lets you change table "${table}": ask its operator`;
   return `Rule ${

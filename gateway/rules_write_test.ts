@@ -30,6 +30,7 @@ const codes = (rejected: readonly Rejection[]) =>
 
 const NEAR = 'Rule "own" does not let you change this row: see its column "owner"';
 const GONE = "There is no such row: pull, or insert it first";
+const TAKEN = "Another row has this id: insert it with an id of its own";
 
 test("one's own rows can be inserted, updated and deleted, also after a DELETE", async () => {
   await using ruled = await openRuled(OWN);
@@ -50,7 +51,7 @@ const REFUSED: readonly [
 ][] = [
   ["an INSERT of another's row", () => [insert("new", "bob")], NEAR],
   ["an INSERT of a row of nobody", () => [insert("new", null)], NEAR],
-  ["an INSERT over another's row", () => [insert("bobs", "alice")], NEAR],
+  ["an INSERT over another's row", () => [insert("bobs", "alice")], TAKEN],
   ["giving one's own row away", () => [give("mine", "bob")], NEAR],
   ["leaving one's own row to nobody", () => [give("mine", null)], NEAR],
   ["taking another's row", () => [give("bobs", "alice")], GONE],
@@ -213,4 +214,28 @@ test("a source is not bound by rules, but what it brings is judged on its way ou
   const ops = async (who: Who) => (await ruled.pull(who)).deltas.map(({ op }) => op);
   assertEquals(await ops(ALICE), ["INSERT", "REMOVE", "ENTER"]);
   assertEquals(await ops(BOB), ["ENTER", "REMOVE"]);
+});
+
+test("the refusal of an INSERT over a hidden row tells nothing of what stands in that row", async () => {
+  const filters = [
+    { column: "owner", op: "eq", value: "jwt:sub" },
+    { column: "rank", op: "lt", value: 5 },
+  ] as const;
+  const rules: Rules = {
+    version: 1,
+    buckets: [{ name: "low", tables: ["tasks"], filters }],
+  };
+  await using ruled = await openRuled(undefined);
+  await ruled.push(BOB, [
+    task("INSERT", "a", { owner: "alice", rank: 9 }, by(BOB)),
+    task("INSERT", "b", { owner: "bob", rank: 1 }, by(BOB)),
+    task("INSERT", "c", { rank: 1 }, by(BOB)),
+  ]);
+  unwrapOrThrow(await ruled.gateway.putRules(rules));
+  const messages = new Set<string>();
+  for (const rowId of ["a", "b", "c"]) {
+    const mine = task("INSERT", rowId, { owner: "alice", rank: 1 }, by(ALICE));
+    for (const { message } of (await ruled.push(ALICE, [mine])).rejected) messages.add(message);
+  }
+  assertEquals([...messages], [TAKEN]);
 });

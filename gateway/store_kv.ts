@@ -28,6 +28,7 @@ import { type KvContext, type KvHead, readHead, updateHead } from "./kv_head.ts"
 import { KvKeys } from "./kv_keys.ts";
 import { dropLease, takeLease } from "./kv_lease.ts";
 import { KvLog } from "./kv_log.ts";
+import { openEpoch } from "./kv_meta.ts";
 import { type KvReadRange, lastSeqBefore, readKeyed } from "./kv_read.ts";
 import { openKvSnapshot } from "./kv_snapshot.ts";
 import { sweepKv } from "./kv_sweep.ts";
@@ -84,7 +85,8 @@ export interface KvLogStoreOptions {
  * Opens a log store in Deno KV. Any number of processes may have it open.
  *
  * @param options The database and the place in it.
- * @returns The store; `STORAGE_ERROR` where the database does not answer.
+ * @returns The store; `STORAGE_ERROR` where the database does not answer, `CORRUPT` where a newer
+ * version of LakeSync has written it (it is left untouched).
  *
  * @example Open a store
  * ```ts
@@ -108,19 +110,11 @@ export async function kvLogStore(options: KvLogStoreOptions): Promise<Result<Log
     pollMs = 250,
     closesKv = false,
   } = options;
-  const keys = new KvKeys(prefix);
   try {
-    for (;;) {
-      const { value } = await kv.get(keys.meta);
-      if (value !== null) {
-        const context: KvContext = { kv, keys, clock, scheduler, random };
-        const { epoch } = value as { epoch: string };
-        await sweepKv(context, clock.now());
-        return ok(new KvLogStore(context, { epoch, pollMs, closesKv }));
-      }
-      const made = { format: 1, epoch: random.uuid() };
-      await kv.atomic().check({ key: keys.meta, versionstamp: null }).set(keys.meta, made).commit();
-    }
+    const context: KvContext = { kv, keys: new KvKeys(prefix), clock, scheduler, random };
+    const epoch = await openEpoch(context);
+    await sweepKv(context, clock.now());
+    return ok(new KvLogStore(context, { epoch, pollMs, closesKv }));
   } catch (thrown) {
     return err(storageError(thrown));
   }
@@ -195,7 +189,11 @@ class KvLogStore implements LogStore {
       for await (const { entry } of this.#entries(keys, range)) {
         entries.push(entry);
         chars += entry.json.length;
-        if (entries.length >= limit || chars >= maxChars) return entries;
+        if (entries.length >= limit || chars >= maxChars) {
+          // Entries follow on each other; what an index finds may lack those that were just trimmed.
+          if (keys === undefined) return entries;
+          break;
+        }
       }
       // It ended: at the head, or where a trim has taken away what was still to come.
       const { trimmed } = await this.#head();

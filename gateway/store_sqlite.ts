@@ -282,32 +282,53 @@ class SqliteLogStore implements LogStore {
     });
   }
 
-  trim(options: { through: number }): Promise<Result<void>> {
-    return this.#guard(() => {
+  async trim(options: { through: number }): Promise<Result<void>> {
+    const last = await this.#guard(() => {
       const last = lastTxEnd(this.#statements, options.through);
-      if (last === undefined) return;
-      this.#commit(() => this.#rows.foldAll(this.#state.seq));
-      while (this.#state.trimmed.seq < last) {
-        this.#commit(() => {
-          const trimmed = trimStep(this.#statements, { trimmed: this.#state.trimmed.seq, last });
-          return () => {
-            this.#state.trimmed = trimmed;
-          };
-        });
-      }
-      for (let more = true; more;) {
-        this.#commit(() => {
-          const purged = purgeStep(this.#statements, {
-            trimmed: this.#state.trimmed.seq,
-            purged: this.#state.purged,
-          });
-          return () => {
-            more = purged !== undefined;
-            this.#state.purged = purged ?? this.#state.purged;
-          };
-        });
-      }
+      if (last !== undefined) this.#commit(() => this.#rows.foldAll(this.#state.seq));
+      return last;
     });
+    if (!last.ok) return last;
+    if (last.value === undefined) return ok(undefined);
+    const trimmed = await this.#inTurns(() => this.#trimStep(last.value!));
+    return trimmed.ok ? await this.#inTurns(() => this.#purgeStep()) : trimmed;
+  }
+
+  /** Takes steps for as long as one says that there is more to do; what waits comes between them. */
+  async #inTurns(step: () => boolean): Promise<Result<void>> {
+    for (;;) {
+      const more = await this.#guard(step);
+      if (!more.ok) return more;
+      if (!more.value) return ok(undefined);
+      await new Promise<void>(nextTurn);
+    }
+  }
+
+  #trimStep(last: number): boolean {
+    if (this.#state.trimmed.seq >= last) return false;
+    this.#commit(() => {
+      const trimmed = trimStep(this.#statements, { trimmed: this.#state.trimmed.seq, last });
+      return () => {
+        this.#state.trimmed = trimmed;
+      };
+    });
+    return this.#state.trimmed.seq < last;
+  }
+
+  #purgeStep(): boolean {
+    let more = false;
+    this.#commit(() => {
+      // A row that has changed since is not what the file says it is.
+      const folded = this.#rows.foldAll(this.#state.seq);
+      const { purged } = this.#state;
+      const found = purgeStep(this.#statements, { trimmed: this.#state.trimmed.seq, purged });
+      more = found !== undefined;
+      return () => {
+        folded();
+        this.#state.purged = found ?? purged;
+      };
+    });
+    return more;
   }
 
   seqBefore(at: number): Promise<Result<number>> {

@@ -1,9 +1,10 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { unwrapOrThrow } from "@lakesync/core";
+import { isVisible, unwrapOrThrow } from "@lakesync/core";
 import { appendRequest, insertTodo, test, testLogStore, withTempDir } from "@lakesync/testing";
 import { DatabaseSync } from "node:sqlite";
 import { openSqliteLogStore } from "./store_sqlite.ts";
+import { deleteTodo } from "./testdata/fixture.ts";
 
 testLogStore({
   name: "sqlite",
@@ -189,6 +190,40 @@ test("rows survive many generations of folding and a process that never closed i
       await snapshot.close();
       assertEquals(rows, total);
       assertEquals(unwrapOrThrow(await opened.stats()).rows.get("todos"), total);
+      await opened.close();
+    }
+  }));
+
+test("a long trim lets appends through between its steps, and rows stay right over a crash", () =>
+  withTempDir(async (directory) => {
+    const path = `${directory}/log.db`;
+    const store = unwrapOrThrow(await openSqliteLogStore({ path }));
+    const count = 35_000;
+    for (let i = 0; i < count; i += 5_000) {
+      const deltas = Array.from({ length: 5_000 }, (_, n) => insertTodo(`r${i + n}`, i + n + 1));
+      unwrapOrThrow(await store.append(appendRequest(deltas)));
+    }
+    unwrapOrThrow(await store.append(appendRequest([deleteTodo("r0", count + 2)])));
+    const done: string[] = [];
+    const trimming = store.trim({ through: count + 1 }).then(() => done.push("trim"));
+    // Too old to bring the row back to life, while its death is on its way out of the log.
+    const late = store.append(appendRequest([insertTodo("r0", count + 1, "bob")]))
+      .then(() => done.push("append"));
+    await Promise.all([trimming, late]);
+    assertEquals(done, ["append", "trim"]);
+    await copyFile(path, `${directory}/killed.db`);
+    await copyFile(`${path}-wal`, `${directory}/killed.db-wal`);
+    await store.close();
+    const killed = unwrapOrThrow(await openSqliteLogStore({ path: `${directory}/killed.db` }));
+    for (const opened of [killed, unwrapOrThrow(await openSqliteLogStore({ path }))]) {
+      assertEquals(unwrapOrThrow(await opened.stats()).rows.get("todos"), count - 1);
+      const snapshot = unwrapOrThrow(await opened.snapshot());
+      let alive = 0;
+      for await (const chunk of snapshot.rows()) {
+        alive += chunk.filter(({ state }) => isVisible(state)).length;
+      }
+      assertEquals(alive, count - 1);
+      await snapshot.close();
       await opened.close();
     }
   }));

@@ -98,10 +98,11 @@ export class SocketClient implements AsyncDisposable {
   /** Opens one; rejects where that is refused. */
   static async open(
     url: string,
-    options: { form?: "json" | "protobuf"; protocols?: string[] } = {},
+    options: { form?: "json" | "protobuf"; protocols?: string[]; gateway?: string } = {},
   ): Promise<SocketClient> {
-    const { form = "json", protocols = ["lakesync.v1"] } = options;
-    const socket = new WebSocket(`${url.replace("http", "ws")}/v1/sync/default/ws`, protocols);
+    const { form = "json", protocols = ["lakesync.v1"], gateway = "default" } = options;
+    const address = `${url.replace("http", "ws")}/v1/sync/${gateway}/ws`;
+    const socket = new WebSocket(address, protocols);
     const client = new SocketClient(socket, form);
     await new Promise<void>((resolve, reject) => {
       socket.onopen = () => resolve();

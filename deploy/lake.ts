@@ -1,0 +1,281 @@
+import { fileURLToPath } from "node:url";
+import { fileObjectStore } from "@lakesync/adapter-file";
+import {
+  type Catalogue,
+  filesCatalogue,
+  icebergDestination,
+  restCatalogue,
+  type RestCatalogueOptions,
+  type TablePlace,
+} from "@lakesync/adapter-iceberg";
+import { jsonDestination } from "@lakesync/adapter-json";
+import { credentialsFromEnv, type S3ObjectStore, s3ObjectStore } from "@lakesync/adapter-s3";
+import { type Destination, err, LakeSyncError, ok, type Result } from "@lakesync/core";
+
+/** Where a server's lakes are, and what they are made of. */
+export interface LakeChoice {
+  /**
+   * `s3://BUCKET/PREFIX`: each gateway's lake is in the folder of its id there.
+   *
+   * @default {undefined} `lake/` in the data directory
+   */
+  url?: string;
+  /**
+   * Where S3 is; `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` say it too.
+   *
+   * @default {undefined} at AWS
+   */
+  endpoint?: string;
+  /**
+   * S3's region; `AWS_REGION` says it too.
+   *
+   * @default {"us-east-1"}
+   */
+  region?: string;
+  /**
+   * Whether the bucket is the first part of S3's paths.
+   *
+   * @default {undefined} where there is an endpoint
+   */
+  pathStyle?: boolean;
+  /**
+   * An Iceberg REST catalogue, which then says where the tables are. `LAKESYNC_CATALOGUE_TOKEN` is a
+   * bearer token for it, `LAKESYNC_CATALOGUE_CREDENTIAL` (`id:secret`) is for OAuth2.
+   *
+   * @default {undefined} none
+   */
+  catalogue?: CatalogueChoice;
+  /**
+   * `iceberg` tables, or the deltas as gzipped NDJSON.
+   *
+   * @default {"iceberg"}
+   */
+  format?: "iceberg" | "json";
+}
+
+/** Which REST catalogue. */
+export interface CatalogueChoice {
+  /** Its URL, without `/v1`. */
+  url: string;
+  /**
+   * Its warehouse.
+   *
+   * @default {undefined} its own choice
+   */
+  warehouse?: string;
+  /**
+   * The namespace, levels divided by dots; `{gateway}` stands for the gateway's id.
+   *
+   * @default {"lakesync_{gateway}"}
+   */
+  namespace?: string;
+  /**
+   * Whether it lends keys for the tables' files; else they are S3's from the environment.
+   *
+   * @default {false}
+   */
+  vended?: boolean;
+  /**
+   * Sign requests by AWS Signature 4, for this service.
+   *
+   * @default {undefined} no
+   */
+  sigv4?: "s3tables" | "glue";
+  /**
+   * OAuth2's scope.
+   *
+   * @default {"catalog"}
+   */
+  scope?: string;
+  /**
+   * Where OAuth2 tokens are got.
+   *
+   * @default {undefined} from the catalogue
+   */
+  tokenUrl?: string;
+}
+
+/** The environment's variables. */
+export type Env = { readonly [name: string]: string | undefined };
+
+/** The lakes of a server's gateways. */
+export interface Lakes {
+  /** A gateway's tables; undefined where its lake is JSON. */
+  catalogue(id: string): Catalogue | undefined;
+  /** What a gateway flushes to. */
+  destination(id: string): Destination;
+}
+
+/** Options of {@linkcode openLakes}. */
+export interface OpenLakesOptions {
+  /** Which. */
+  readonly choice: LakeChoice;
+  /** The directory of a gateway's lake where that is in files. */
+  readonly directory: (id: string) => string;
+  /** The environment. */
+  readonly env: Env;
+}
+
+/**
+ * Opens the lakes of a server.
+ *
+ * @param options Where they are.
+ * @returns The lakes; `VALIDATION_ERROR` where the choice or the environment does not fit,
+ * `STORAGE_ERROR` where a bucket without a catalogue cannot be reached or does not know
+ * `If-None-Match`, without which two writers would overwrite each other's commits.
+ */
+export async function openLakes(options: OpenLakesOptions): Promise<Result<Lakes>> {
+  const { choice, directory, env } = options;
+  const { format = "iceberg", catalogue, url } = choice;
+  if (catalogue !== undefined) {
+    if (url !== undefined || format === "json") {
+      return invalid(
+        "A lake in a catalogue is where that says, and of Iceberg tables: take url and format out",
+      );
+    }
+    return openCatalogue(catalogue, { choice, env });
+  }
+  const storeOf = url === undefined
+    ? ok((id: string) => fileObjectStore({ directory: directory(id) }))
+    : await openBucket(url, { choice, env });
+  if (!storeOf.ok) return storeOf;
+  const open = storeOf.value;
+  if (format === "json") {
+    return ok({
+      catalogue: () => undefined,
+      destination: (id) => jsonDestination({ store: open(id), name: "lake" }),
+    });
+  }
+  return ok({
+    catalogue: (id) => filesCatalogue(open(id)),
+    destination: (id) => icebergDestination({ store: open(id), name: "lake" }),
+  });
+}
+
+async function openBucket(
+  url: string,
+  { choice, env }: { choice: LakeChoice; env: Env },
+): Promise<Result<(id: string) => S3ObjectStore>> {
+  const place = parseS3(url);
+  if (place === undefined) return invalid(`The lake "${url}" is no s3://BUCKET/PREFIX`);
+  const credentials = credentialsFromEnv(env);
+  if (!credentials.ok) return credentials;
+  const open = (folder: string): S3ObjectStore =>
+    s3ObjectStore({
+      bucket: place.bucket,
+      // Of the characters that an id may have, keys may not have this one.
+      prefix: [place.prefix, folder.replaceAll("~", "%7E")].filter(Boolean).join("/"),
+      credentials: credentials.value,
+      ...s3Settings(choice, env),
+    });
+  try {
+    const probed = await open("").probe();
+    return probed.ok ? ok(open) : probed;
+  } catch (thrown) {
+    return invalid(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+function openCatalogue(
+  about: CatalogueChoice,
+  { choice, env }: { choice: LakeChoice; env: Env },
+): Result<Lakes> {
+  const auth = authOf(about, { choice, env });
+  if (!auth.ok) return auth;
+  // Where they are needed and are not there, the first request to S3 says so.
+  const own = credentialsFromEnv(env);
+  const { namespace = "lakesync_{gateway}", url, warehouse, vended = false } = about;
+  const openStore = ({ location, properties, credentials }: TablePlace) => {
+    if (location.startsWith("file:")) {
+      const path = location.replace(/^file:\/*/, "file:///");
+      return fileObjectStore({ directory: fileURLToPath(path) });
+    }
+    const place = parseS3(location);
+    if (place === undefined) {
+      throw new LakeSyncError(
+        "VALIDATION_ERROR",
+        `Cannot open "${location}", where the catalogue has a table: only s3:// and file:// can be`,
+      );
+    }
+    const settings = s3Settings(choice, env);
+    const endpoint = settings.endpoint ?? properties.get("s3.endpoint");
+    const region = choice.region ?? properties.get("client.region") ?? settings.region;
+    const style = properties.get("s3.path-style-access");
+    const pathStyle = choice.pathStyle ?? (style === undefined ? undefined : style === "true");
+    return s3ObjectStore({
+      ...place,
+      credentials: credentials ?? (() => {
+        if (own.ok) return own.value;
+        throw own.error;
+      }),
+      ...(endpoint !== undefined && { endpoint }),
+      ...(region !== undefined && { region }),
+      ...(pathStyle !== undefined && { pathStyle }),
+    });
+  };
+  const open = (id: string): Catalogue =>
+    restCatalogue({
+      url,
+      namespace: namespace.replaceAll("{gateway}", id).split("."),
+      openStore,
+      vended,
+      ...(warehouse !== undefined && { warehouse }),
+      ...(auth.value !== undefined && { auth: auth.value }),
+    });
+  try {
+    open("check");
+  } catch (thrown) {
+    return invalid(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  return ok({
+    catalogue: open,
+    destination: (id) => icebergDestination({ catalogue: open(id), name: "lake" }),
+  });
+}
+
+function authOf(
+  { sigv4, scope, tokenUrl }: CatalogueChoice,
+  { choice, env }: { choice: LakeChoice; env: Env },
+): Result<RestCatalogueOptions["auth"]> {
+  if (sigv4 !== undefined) {
+    const keys = credentialsFromEnv(env);
+    if (!keys.ok) return keys;
+    const region = choice.region ?? env.AWS_REGION ?? "us-east-1";
+    return ok({ kind: "sigv4", keys: keys.value, region, service: sigv4 });
+  }
+  const { LAKESYNC_CATALOGUE_TOKEN: token, LAKESYNC_CATALOGUE_CREDENTIAL: credential } = env;
+  if (token) return ok({ kind: "bearer", token });
+  if (!credential) return ok(undefined);
+  const colon = credential.indexOf(":");
+  if (colon < 1) return invalid("LAKESYNC_CATALOGUE_CREDENTIAL is no id:secret: correct it");
+  return ok({
+    kind: "oauth2",
+    clientId: credential.slice(0, colon),
+    clientSecret: credential.slice(colon + 1),
+    ...(scope !== undefined && { scope }),
+    ...(tokenUrl !== undefined && { tokenUrl }),
+  });
+}
+
+function s3Settings(
+  choice: LakeChoice,
+  env: Env,
+): { endpoint?: string; region?: string; pathStyle?: boolean } {
+  const endpoint = choice.endpoint ??
+    (env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined);
+  const region = choice.region ?? (env.AWS_REGION || undefined);
+  return {
+    ...(endpoint !== undefined && { endpoint }),
+    ...(region !== undefined && { region }),
+    ...(choice.pathStyle !== undefined && { pathStyle: choice.pathStyle }),
+  };
+}
+
+function parseS3(url: string): { bucket: string; prefix: string } | undefined {
+  const match = /^s3[an]?:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(url);
+  return match === null ? undefined : { bucket: match[1]!, prefix: match[2] ?? "" };
+}
+
+function invalid(message: string): Result<never> {
+  return err(new LakeSyncError("VALIDATION_ERROR", message));
+}

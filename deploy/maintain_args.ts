@@ -1,0 +1,102 @@
+import { parseArgs } from "node:util";
+import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
+import { parseStore } from "./store_args.ts";
+import type { StoreChoice } from "./stores.ts";
+
+/** What `maintain` was asked for. */
+export interface MaintainArgs {
+  /** Where the logs and the lakes are. */
+  readonly data: string;
+  /** Whose lakes. */
+  readonly gateways: readonly string[];
+  /** Where the gateways' logs are: several processes agree there on who maintains. */
+  readonly store: StoreChoice;
+  /** Only tell. */
+  readonly dryRun: boolean;
+  /** Whether tables of current rows are made and kept. */
+  readonly compact: boolean;
+  /** Again after so many seconds; undefined: once. */
+  readonly every: number | undefined;
+}
+
+/** How `maintain` is called. */
+export const MAINTAIN_USAGE = `maintain [flags]    keeps the lakes of gateways in shape
+
+  --data DIR        where the logs and the lakes are kept   (./lakesync-data)
+  --gateway ID      whose lake; may be repeated             (default)
+  --store S         sqlite, memory, kv or postgres          (sqlite)
+  --store-url URL   where a postgres or kv store is; better LAKESYNC_STORE_URL: passwords show here
+  --dry-run         only tells what there is to do
+  --no-compact      makes no tables of current rows
+  --every SECONDS   goes on, so many seconds after each run (once)
+  --help            this text
+
+Gateways may run meanwhile. With kv and postgres one process at a time maintains a gateway's lake, by
+a lease in its store. The exit code is 1 where a step failed; each step is a line of JSON on stderr.`;
+
+/**
+ * Reads the flags and the environment of `maintain`.
+ *
+ * @param args The flags.
+ * @param env The environment.
+ * @returns What was asked for, or `"help"`; `VALIDATION_ERROR` where it cannot be done.
+ */
+export function parseMaintainArgs(
+  args: readonly string[],
+  env: { readonly [name: string]: string | undefined },
+): Result<MaintainArgs | "help"> {
+  let values: {
+    data?: string;
+    gateway?: string[];
+    store?: string;
+    "store-url"?: string;
+    "dry-run"?: boolean;
+    "no-compact"?: boolean;
+    every?: string;
+    help?: boolean;
+  };
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        data: { type: "string" },
+        gateway: { type: "string", multiple: true },
+        store: { type: "string" },
+        "store-url": { type: "string" },
+        "dry-run": { type: "boolean" },
+        "no-compact": { type: "boolean" },
+        every: { type: "string" },
+        help: { type: "boolean" },
+      },
+    }));
+  } catch (cause) {
+    return invalid(`${cause instanceof Error ? cause.message : String(cause)}; see --help`);
+  }
+  if (values.help === true) return ok("help");
+  const { data = "lakesync-data", gateway = ["default"], every } = values;
+  if (data === "") return invalid("--data is empty: name a directory");
+  if (every !== undefined && !/^[1-9]\d{0,6}$/.test(every)) {
+    return invalid(`--every ${every} is no number of seconds: take 1 to 9999999`);
+  }
+  const bad = gateway.find((id) => !/^[A-Za-z0-9._~-]{1,64}$/.test(id) || /^\.+$/.test(id));
+  if (bad !== undefined) {
+    return invalid(`--gateway ${bad} is no id: take 1 to 64 letters, digits, ".", "_", "~" or "-"`);
+  }
+  const store = parseStore(values.store ?? "sqlite", {
+    flag: values["store-url"],
+    variable: env["LAKESYNC_STORE_URL"],
+  });
+  if (!store.ok) return store;
+  return ok({
+    data,
+    gateways: gateway,
+    store: store.value,
+    dryRun: values["dry-run"] === true,
+    compact: values["no-compact"] !== true,
+    every: every === undefined ? undefined : Number(every),
+  });
+}
+
+function invalid(message: string): Result<never> {
+  return err(new LakeSyncError("VALIDATION_ERROR", message));
+}

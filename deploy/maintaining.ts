@@ -1,0 +1,85 @@
+import { maintainLake, type MaintainLakeOptions } from "@lakesync/adapter-iceberg";
+import type { MaintenanceLease, MaintenanceStep } from "@lakesync/adapter-iceberg";
+import type { Logger, LogStore, Random, Result, Scheduler } from "@lakesync/core";
+
+const LEASE = "maintain";
+
+/** A lease is renewed before each step; none takes so long but a large compaction. */
+const LEASE_MS = 3_600_000;
+
+/** A lake with the name that it has in logs. */
+export interface NamedLake {
+  /** The gateway whose lake it is. */
+  readonly gateway: string;
+  /** The lake, and how it is maintained. */
+  readonly options: MaintainLakeOptions;
+}
+
+/**
+ * A gateway store's lease as maintenance takes it: of all instances on one store one maintains.
+ *
+ * @param store The gateway's log store.
+ * @param options What this instance's name is made of.
+ * @returns The lease.
+ */
+export function maintenanceLease(
+  store: Pick<LogStore, "acquireLease" | "releaseLease">,
+  { random }: { random: Random },
+): MaintenanceLease {
+  const holder = random.uuid();
+  return {
+    acquire: () => store.acquireLease(LEASE, { holder, ttlMs: LEASE_MS }),
+    release: () => store.releaseLease(LEASE, { holder }),
+  };
+}
+
+/**
+ * Maintains a lake once and tells of each step.
+ *
+ * @param lake The lake.
+ * @param logger Where the steps are told.
+ * @returns Whether all went well: nothing failed, and nobody else was at it.
+ */
+export async function maintainOnce(
+  { gateway, options }: NamedLake,
+  logger: Logger,
+): Promise<Result<boolean>> {
+  let failed = false;
+  const onStep = (step: MaintenanceStep): void => {
+    if (step.step === "failed") {
+      failed = true;
+      const { table, during, error: { code, message } } = step;
+      logger.log("error", "maintain.failed", { gateway, table, during, code, message });
+    } else {
+      const { step: name, ...facts } = step;
+      logger.log("info", `maintain.${name}`, { gateway, ...facts });
+    }
+  };
+  const outcome = await maintainLake({ ...options, onStep });
+  if (!outcome.ok) return outcome;
+  if (outcome.value.status === "busy") logger.log("info", "maintain.busy", { gateway });
+  return { ok: true, value: !failed && outcome.value.status === "done" };
+}
+
+/**
+ * Maintains lakes now and every so often.
+ *
+ * @param lakes The lakes.
+ * @param options How often, and until when.
+ * @returns Resolves when the signal has ended it.
+ */
+export async function maintainRegularly(
+  lakes: readonly NamedLake[],
+  options: { everyMs: number; scheduler: Scheduler; logger: Logger; signal: AbortSignal },
+): Promise<void> {
+  const { everyMs, scheduler, logger, signal } = options;
+  while (!signal.aborted) {
+    for (const { gateway, options } of lakes) {
+      const done = await maintainOnce({ gateway, options: { ...options, signal } }, logger);
+      if (done.ok || signal.aborted) continue;
+      const { code, message } = done.error;
+      logger.log("error", "maintain.failed", { gateway, code, message });
+    }
+    await scheduler.delay(everyMs, { signal });
+  }
+}
