@@ -1,6 +1,7 @@
 import type { Benchmark } from "./_harness.ts";
 import { checkpointMemory } from "./checkpoint_memory.ts";
 import { client } from "./client.ts";
+import { databases, hasDatabase } from "./databases.ts";
 import { firstSync } from "./first_sync.ts";
 import { firstSyncMemory } from "./first_sync_memory.ts";
 import { flush } from "./flush.ts";
@@ -13,6 +14,7 @@ import { kvMissing, pushKv } from "./push_kv.ts";
 import { postgresMissing, pushPostgres } from "./push_postgres.ts";
 import { pushStore } from "./push_store.ts";
 import { rulesPull } from "./rules_pull.ts";
+import { unionRead } from "./union_read.ts";
 
 /** All benchmarks, in the order in which they run. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -21,6 +23,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   // Where the machine has a server.
   ...(postgresMissing === undefined ? [pushPostgres] : []),
   ...(kvMissing === undefined ? [pushKv] : []),
+  ...(hasDatabase ? [databases] : []),
   pushHttp,
   pull,
   rulesPull,
@@ -31,4 +34,5 @@ export const BENCHMARKS: readonly Benchmark[] = [
   oneChange,
   idleSockets,
   flush,
+  unionRead,
 ];

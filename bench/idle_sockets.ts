@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type ScriptProcess, spawnScript } from "@lakesync/testing";
 import { type Benchmark, figureOf, measure, type Round, spread, type Target } from "./_harness.ts";
+import { SERVE_FLAGS } from "./_server.ts";
 import { Workload } from "./_workload.ts";
 
 /** What idle clients cost, and how soon a change has reached all of them. */
@@ -79,7 +80,7 @@ class Crowd implements AsyncDisposable {
   }
 
   static async start(script: string, args: readonly string[]): Promise<Crowd> {
-    const child = spawnScript(new URL(script, import.meta.url), { args });
+    const child = spawnScript(new URL(script, import.meta.url), { args, v8Flags: SERVE_FLAGS });
     const { url } = await child.nextJson() as { url: string };
     return new Crowd(child, url);
   }

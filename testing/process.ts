@@ -26,6 +26,12 @@ export interface SpawnScriptOptions {
    * @default {undefined}
    */
   cwd?: string | undefined;
+  /**
+   * V8's flags; only for Deno, which is the only one of the two that has it.
+   *
+   * @default {[]}
+   */
+  v8Flags?: readonly string[];
 }
 
 /** How a process ended: by itself with an exit code, or by a signal. */
@@ -164,11 +170,12 @@ export function spawnScript(
   script: string | URL,
   options: SpawnScriptOptions = {},
 ): ScriptProcess {
-  const { args = [], env = {}, cwd } = options;
+  const { args = [], env = {}, cwd, v8Flags = [] } = options;
   const path = script instanceof URL ? fileURLToPath(script) : script;
   const root = (file: string): string => fileURLToPath(new URL(`../${file}`, import.meta.url));
+  const v8 = v8Flags.length === 0 ? [] : [`--v8-flags=${v8Flags.join()}`];
   const run = runtimeName === "deno"
-    ? ["run", "--allow-all", "--config", root("deno.json")]
+    ? ["run", "--allow-all", ...v8, "--config", root("deno.json")]
     : ["run", `--tsconfig-override=${root("tsconfig.json")}`];
   return new ScriptProcess(
     spawn(process.execPath, [...run, path, ...args], {
