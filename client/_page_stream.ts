@@ -36,6 +36,8 @@ export class PageStream {
 
   /** Whether the next page is what a pull asks for. */
   follows(request: PullRequest): boolean {
+    // Why it ended was told to who waited: asked anew, the gateway may say something else.
+    if (this.#end !== undefined && this.#pages.length === 0) return false;
     return this.#cursor === request.cursor && this.#view === viewOf(request);
   }
 

@@ -336,6 +336,25 @@ test("a refused pull or push comes back with the gateway's code, and the socket 
     transport.disconnect?.();
   }));
 
+test("a pull that was refused is asked anew, from the very same place", () =>
+  withSockets(async (bench) => {
+    const transport = bench.transport();
+    const { gateway, clock } = bench;
+    const { cursor } = unwrapOrThrow(await gateway.pull({ clientId: "c", cursor: "" }));
+    const pull = () => transport.pull({ clientId: "c", cursor, wait: 30 });
+    const busy = new LakeSyncError("BACKPRESSURE", "Busy");
+    gateway.fault = () => ({ fault: "error", error: busy });
+    const refused = pull();
+    await clock.advance(0);
+    assertEquals(codeOf(await refused), "BACKPRESSURE");
+    gateway.fault = () => undefined;
+    bench.append("news");
+    const page = pull();
+    await clock.advance(0);
+    assertEquals(unwrapOrThrow(await page).deltas.length, 1);
+    transport.disconnect?.();
+  }));
+
 test("a held pull and a push end with ABORTED where their signals abort", () =>
   withSockets(async (bench) => {
     const transport = bench.transport();

@@ -26,7 +26,7 @@ export type SqlResultRow = readonly (string | null)[];
 /** What the columns of LakeSync's own tables are, beside those of PROTOCOL. */
 export type SqlColumnType =
   | ColumnType
-  /** A row's key: ordered and compared by code point, U+0000 and trailing spaces too. */
+  /** A row's key, up to 320 bytes: ordered and compared by code point, U+0000 and trailing spaces too. */
   | "key"
   /** A short text that is a key: a table's name, an epoch. */
   | "name"

@@ -77,7 +77,9 @@ export async function checkpointView(
       return ok(checkpointLines(snapshot, { ...options, tables: tables.value, sees }));
     },
   };
-  // From an older one pulls could not go on.
-  const least = atLeast === null ? undefined : Math.max(Number(atLeast), since);
+  // From an older one pulls could not go on; nor could they behind a change of membership that has
+  // too many rows for a page, and that may be why it is asked for.
+  const joined = (rules?.joins(allowed.value.tables).length ?? 0) > 0;
+  const least = atLeast === null || joined ? undefined : Math.max(Number(atLeast), since);
   return ok({ view, atLeast: least });
 }

@@ -194,10 +194,12 @@ export class Flusher {
   ): Promise<Result<{ deltas: number; objects: number }>> {
     let deltas = 0;
     let objects = 0;
+    /** Tables that were to be rebuilt and have no rows, so that no watermark tells of it. */
+    const rowless = new Map<string, number>();
     for (let attempt = 0; attempt < ATTEMPTS;) {
       const lease = await this.#renewLease();
       if (!lease.ok) return lease;
-      const planned = await this.#plan(destination, head, signal);
+      const planned = await this.#plan(destination, { head, rowless, signal });
       if (!planned.ok) return planned;
       if (planned.value === undefined) return ok({ deltas, objects });
       const { batch, done, flushedSeq, others, snapshot } = planned.value;
@@ -210,6 +212,7 @@ export class Flusher {
         const outcome = written.value.get(table) ?? unanswered(destination, table);
         if (outcome.status === "failed") return err(outcome.error);
         if (outcome.status === "moved") moved = true;
+        if (outcome.status === "empty" && snapshot !== undefined) rowless.set(table, batch.to.seq);
         if (outcome.status === "committed") {
           deltas += outcome.deltas;
           objects += outcome.objects;
@@ -236,8 +239,11 @@ export class Flusher {
   /** The next batch for a destination, or undefined where it has everything. */
   async #plan(
     destination: Destination,
-    head: number,
-    signal: AbortSignal | undefined,
+    { head, rowless, signal }: {
+      head: number;
+      rowless: ReadonlyMap<string, number>;
+      signal: AbortSignal | undefined;
+    },
   ): Promise<Result<Planned | undefined>> {
     const { store } = this.#options;
     // Read after the head: a table's schema is stored before its first entry.
@@ -260,7 +266,10 @@ export class Flusher {
       // One that is as it was left has everything, though without news it keeps an older watermark.
       // Any other went on, was rolled back, lost or replaced: only its own watermark counts.
       const left = sameMark(from, known.get(schema.table));
-      const start = left ? Math.max(has, progress.value.flushedSeq) : has;
+      const start = Math.max(
+        left ? Math.max(has, progress.value.flushedSeq) : has,
+        from === undefined ? rowless.get(schema.table) ?? 0 : 0,
+      );
       if (has > head) {
         // Another flusher may have gone on meanwhile, but not beyond the log.
         const present = await store.head();

@@ -340,14 +340,18 @@ export class Gateway implements GatewayService {
     const schema = await this.#schema.current();
     if (!schema.ok) return schema;
     const ends = [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])];
-    return await pullSource(source, {
+    const page = await pullSource(source, {
       params: params.value,
       digest: sourceDigest(name, view.value.digest),
       rules: rules.value,
       tables: schema.value.index,
       store: this.store,
+      maxBytes: this.limits.pageBytes,
       signal: AbortSignal.any(ends),
     });
+    // Looked at afterwards, as for pages of the log.
+    const stands = page.ok ? await view.value.stands() : page;
+    return stands.ok ? page : stands;
   }
 
   /**

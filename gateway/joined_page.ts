@@ -2,7 +2,6 @@ import { Buffer } from "node:buffer";
 import {
   encodeRow,
   isVisible,
-  type JsonValue,
   type LogEntry,
   type LogPosition,
   type LogStore,
@@ -15,7 +14,7 @@ import {
 } from "@lakesync/core";
 import type { CallerView } from "./caller_view.ts";
 import { cursorFault } from "./cursor.ts";
-import type { MembersBetween, Memberships } from "./memberships.ts";
+import type { MemberCounts, MembersBetween, Memberships } from "./memberships.ts";
 import { type Page, type PageSize, readPage } from "./page.ts";
 import type { RulesView } from "./rules_view.ts";
 import { rowKey } from "./working_rows.ts";
@@ -97,8 +96,7 @@ async function bindEnds(
     if (!between.ok) return between;
     found.set(join, between.value);
   }
-  const bind = (end: "was" | "is") =>
-    rules.bind((join) => [...found.get(join)![end].values()].map(({ value }) => value));
+  const bind = (end: "was" | "is") => bindTo(rules, (join) => found.get(join)![end]);
   const moved = [...rules.resolved.tables].filter(([table, buckets]) =>
     view.tables?.has(table) !== false &&
     buckets.some(({ joins }) => joins.some((join) => found.get(join)!.changed))
@@ -120,13 +118,31 @@ export async function bindRules(
   memberships: Memberships,
 ): Promise<Result<RulesView | undefined>> {
   if (rules === undefined || rules.joins().length === 0) return ok(rules);
-  const found = new Map<ResolvedJoin, readonly JsonValue[]>();
+  const found = new Map<ResolvedJoin, MemberCounts>();
   for (const join of rules.joins()) {
     const between = await memberships.between(join, { from: seq, to: seq }, rules.inForce);
     if (!between.ok) return between;
-    found.set(join, [...between.value.is.values()].map(({ value }) => value));
+    found.set(join, between.value.is);
   }
-  return ok(rules.bind((join) => found.get(join)!));
+  return ok(bindTo(rules, (join) => found.get(join)!));
+}
+
+interface Binding {
+  readonly members: readonly MemberCounts[];
+  readonly bound: RulesView;
+}
+
+/** The last binding of each caller's rules: members seldom change, and to sort many takes a while. */
+const BINDINGS = new WeakMap<RulesView, Binding>();
+
+function bindTo(rules: RulesView, membersOf: (join: ResolvedJoin) => MemberCounts): RulesView {
+  const members = rules.joins().map(membersOf);
+  const held = BINDINGS.get(rules);
+  // What has not changed is the very same object.
+  if (held?.members.every((counts, i) => counts === members[i]) === true) return held.bound;
+  const bound = rules.bind((join) => [...membersOf(join).values()].map(({ value }) => value));
+  BINDINGS.set(rules, { members, bound });
+  return bound;
 }
 
 async function readMoved(

@@ -201,3 +201,26 @@ test("a dead row's DELETE has no columns, also where one of them has the stamp o
   for (const delta of deltas) mergeDelta(again, delta);
   assertEquals(again, state);
 });
+
+test("a table without rows that is dropped while another was rolled back ends the flush all the same", async () => {
+  const lake = new FakeDestination();
+  const { gateway, store, clock } = await open(lake);
+  const gone = makeDelta({ ...proto(2), op: "DELETE", columns: [] });
+  await push(gateway, [proto(1), gone, insertTodo("a", 3)]);
+  unwrapOrThrow(await gateway.flush());
+  await clock.advance(1001);
+  unwrapOrThrow(await gateway.trim());
+  const { mark, entries } = lake.tables.get("todos")!;
+  await push(gateway, [insertTodo("b", 4)]);
+  unwrapOrThrow(await gateway.flush());
+  lake.tables.delete("__proto__");
+  lake.tables.set("todos", { mark, entries });
+  const before = lake.batches.length;
+  lake.beforeCommit = () => {
+    if (lake.batches.length > before + 20) throw new Error("It does not end");
+    return Promise.resolve();
+  };
+  const { flushedSeq } = unwrapOrThrow(await gateway.flush());
+  assertEquals(flushedSeq, 4);
+  await assertSame(lake, store);
+});

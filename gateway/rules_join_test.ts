@@ -12,7 +12,7 @@ import {
   type Rules,
   unwrapOrThrow,
 } from "@lakesync/core";
-import { Prng, test } from "@lakesync/testing";
+import { memoryObjectStore, Prng, test } from "@lakesync/testing";
 import { memoryLogStore } from "./store_memory.ts";
 import { storeWith } from "./testdata/fixture.ts";
 import {
@@ -161,6 +161,24 @@ test("a membership of too many rows for a page gives 410, and the checkpoint has
   const { error } = await refused.json();
   assertEquals([refused.status, error.details.reason], [410, "moved"]);
   assertEquals((await ruled.checkpoint(ALICE)).rows.length, 11_001);
+});
+
+test("after a membership that gave 410, no kept checkpoint of before it is given", async () => {
+  const checkpointCache = { store: memoryObjectStore() };
+  await using ruled = await openRuled(RULES, { checkpointCache, limits: { pageBytes: 20_000 } });
+  await ruled.push(ADMIN, Array.from({ length: 500 }, (_, i) => todo(`r${i}`, "p1")));
+  const ask = (path: string) => ruled.ask(ALICE, `sync/default/${path}`);
+  const checkpoint = async (atLeast: number) => {
+    const response = await ask(`checkpoint?clientId=alice&atLeast=${atLeast}`);
+    const [first] = (await response.text()).split("\n");
+    return JSON.parse(first!).checkpoint as { seq: number; cursor: string };
+  };
+  const held = await checkpoint(0);
+  await ruled.push(ADMIN, [member("INSERT", "m", { user: "alice", project: "p1" })]);
+  assertEquals((await ask(`pull?clientId=alice&cursor=${held.cursor}`)).status, 410);
+  // A client asks for one that is as new as what it has.
+  const { cursor } = await checkpoint(held.seq);
+  assertEquals((await ask(`pull?clientId=alice&cursor=${cursor}`)).status, 200);
 });
 
 test("memberships are found again after the log before them was trimmed", async () => {

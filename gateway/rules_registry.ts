@@ -58,6 +58,8 @@ export class RulesRegistry {
   readonly #store: LogStore;
   #text: string | undefined;
   #known: RulesInForce | undefined;
+  /** A look for the stored ones that begins in a moment. */
+  #look: Promise<Result<RulesInForce | undefined>> | undefined;
 
   constructor(store: LogStore) {
     this.#store = store;
@@ -69,7 +71,16 @@ export class RulesRegistry {
   }
 
   /** The rules in force; undefined where there are none, so that everybody sees everything. */
-  async current(): Promise<Result<RulesInForce | undefined>> {
+  current(): Promise<Result<RulesInForce | undefined>> {
+    // A change wakes a thousand streams in one turn, and all of them ask. Who joins a look that has not
+    // begun misses no rules that were put before.
+    return this.#look ??= Promise.resolve().then(() => {
+      this.#look = undefined;
+      return this.#current();
+    });
+  }
+
+  async #current(): Promise<Result<RulesInForce | undefined>> {
     const stored = await this.#store.getValue(RULES_KEY);
     if (!stored.ok) return stored;
     try {

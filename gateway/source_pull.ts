@@ -35,6 +35,8 @@ export interface SourcePullContext {
   readonly tables: ReadonlyMap<string, TableIndex>;
   /** The log, for its head and its clock. */
   readonly store: LogStore;
+  /** A page ends with the item that brings it to so many bytes. */
+  readonly maxBytes: number;
   /** Ends the reading. */
   readonly signal: AbortSignal;
 }
@@ -62,7 +64,8 @@ interface Place {
  *
  * @param source The source.
  * @param context Who asks for what.
- * @returns A page. `hasMore` is true until the source gives nothing more.
+ * @returns A page; `CHECKPOINT_REQUIRED` for a cursor that is not of this source and view, `INTERNAL`
+ * where the source fails. `hasMore` is true until the source gives nothing more.
  */
 export async function pullSource(
   source: Source,
@@ -76,7 +79,8 @@ export async function pullSource(
   const stamp = await serverStamp(store);
   if (!stamp.ok) return stamp;
   const batch = await firstBatch(source, place.value.cursor, signal);
-  if (!batch.ok) return batch;
+  if (signal.aborted) return err(toLakeSyncError(signal.reason, "INTERNAL"));
+  if (!batch.ok) return err(sourceFailed(source, batch.error));
   const answer = (items: readonly string[], next: Place, hasMore: boolean): PageAnswer => ({
     items,
     cursor: formatPlace(next, digest),
@@ -93,9 +97,12 @@ export async function pullSource(
   const maker = { hlc: stamp.value, clientId: `@source:${source.name}` };
   const items: string[] = [];
   let { skip } = place.value;
-  while (skip < changes.length && items.length < params.limit) {
+  let bytes = 0;
+  while (skip < changes.length && items.length < params.limit && bytes < context.maxBytes) {
     const item = itemOf(changes[skip++]!, maker, context);
-    if (item !== undefined) items.push(item);
+    if (item === undefined) continue;
+    items.push(item);
+    bytes += Buffer.byteLength(item);
   }
   const next = skip < changes.length ? { cursor: place.value.cursor, skip } : { cursor, skip: 0 };
   return ok(answer(items, next, true));
@@ -112,6 +119,13 @@ async function firstBatch(
   } catch (thrown) {
     return err(toLakeSyncError(thrown, "INTERNAL"));
   }
+}
+
+/** What went wrong between a source and what it reads is not its caller's: no code of it is, either. */
+function sourceFailed({ name }: Source, cause: LakeSyncError): LakeSyncError {
+  return new LakeSyncError("INTERNAL", `Source "${name}" cannot be read: ${cause.message}`, {
+    cause,
+  });
 }
 
 function itemOf(

@@ -1,5 +1,7 @@
 import {
+  err,
   type JsonValue,
+  LakeSyncError,
   ok,
   type PullAnswer,
   type Result,
@@ -7,6 +9,7 @@ import {
   type Source,
   type SourceBatch,
   type SourceChange,
+  unwrapOrThrow,
 } from "@lakesync/core";
 import { test } from "@lakesync/testing";
 import { assertEquals } from "@std/assert";
@@ -140,4 +143,73 @@ test("a record that does not fit its table is the operator's business: 500 witho
   const response = await ruled.ask(ANN, "sync/default/pull?clientId=ann&source=crm");
   assertEquals(response.status, 500);
   assertEquals((await response.text()).includes("secret"), false);
+});
+
+test("a failure of a source is the operator's business, whatever its code is", async () => {
+  for (const code of ["UNAUTHENTICATED", "FORBIDDEN", "CHECKPOINT_REQUIRED", "OFFLINE"] as const) {
+    for (const thrown of [false, true]) {
+      const source: Source = {
+        name: "crm",
+        async *read(): AsyncGenerator<Result<SourceBatch>> {
+          await Promise.resolve();
+          const failure = new LakeSyncError(code, "The key of crm.internal has expired");
+          if (thrown) throw failure;
+          yield err(failure);
+        },
+      };
+      await using ruled = await openRuled(OWN, { sources: [source] });
+      const response = await ruled.ask(ANN, "sync/default/pull?clientId=ann&source=crm");
+      assertEquals(response.status, 500, code);
+      assertEquals((await response.text()).includes("crm.internal"), false);
+    }
+  }
+});
+
+test("a page from a source has no more bytes than any page, but for its last record", async () => {
+  const title = "€".repeat(500);
+  const many = Array.from({ length: 50 }, (_, i) => upsert(`r${i}`, { owner: "ann", title }));
+  await using ruled = await openRuled(OWN, {
+    sources: [sourceOf([many])],
+    limits: { pageBytes: 5_000 },
+  });
+  const page = await ruled.pull(ANN, { source: "crm" });
+  assertEquals([page.deltas.length, page.hasMore], [3, true]);
+  assertEquals((await readAll(ruled, ANN, "1000")).length, 50);
+});
+
+test("what a source gives is not given on by rules that were replaced meanwhile", async () => {
+  const begun = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const source: Source = {
+    name: "crm",
+    async *read(): AsyncGenerator<Result<SourceBatch>> {
+      begun.resolve();
+      await gate.promise;
+      yield ok({ changes: [upsert("a", { owner: "ann" })], cursor: "1" });
+    },
+  };
+  await using ruled = await openRuled(OWN, { sources: [source] });
+  const page = statusOf(ruled, "pull?clientId=ann&source=crm");
+  await begun.promise;
+  const nothing: Rules = { version: 2, buckets: [] };
+  unwrapOrThrow(await ruled.gateway.putRules(nothing));
+  gate.resolve();
+  assertEquals(await page, "410 CHECKPOINT_REQUIRED");
+});
+
+test("a source that is being read when the gateway closes is left with SHUTTING_DOWN", async () => {
+  const begun = Promise.withResolvers<void>();
+  const source: Source = {
+    name: "crm",
+    async *read({ signal }): AsyncGenerator<Result<SourceBatch>> {
+      begun.resolve();
+      await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+      yield err(new LakeSyncError("ABORTED", "stopped"));
+    },
+  };
+  await using ruled = await openRuled(OWN, { sources: [source] });
+  const page = statusOf(ruled, "pull?clientId=ann&source=crm");
+  await begun.promise;
+  ruled.gateway.endStreams();
+  assertEquals(await page, "503 SHUTTING_DOWN");
 });
