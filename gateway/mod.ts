@@ -9,14 +9,13 @@ export type { Anyone, Caller, Subject } from "./caller.ts";
 export type { FlushedUpTo, FlushReport } from "./flush.ts";
 export type { CheckpointCacheOptions } from "./checkpoint_cache.ts";
 export type { CheckpointStream } from "./checkpoints.ts";
-export {
-  createGateway,
-  Gateway,
-  type GatewayOptions,
-  type GatewayStats,
-  type IngestOptions,
-  type PreparedPush,
-} from "./gateway.ts";
+export { createGateway, Gateway } from "./gateway.ts";
+export type {
+  GatewayOptions,
+  GatewayStats,
+  IngestOptions,
+  PreparedPush,
+} from "./gateway_options.ts";
 export { isOrigin } from "./cors.ts";
 export { createHandler, type Handler, type HandlerOptions } from "./http.ts";
 export type { Exposure } from "./http_operator.ts";

@@ -6,7 +6,8 @@ import { memoryLogStore } from "./store_memory.ts";
 import { FakeDestination } from "./testdata/fake_destination.ts";
 import { openGateway, push, updateTodo } from "./testdata/fixture.ts";
 import { errorOf, serveGateway } from "./testdata/http_fixture.ts";
-import type { Gateway, GatewayOptions } from "./gateway.ts";
+import type { Gateway } from "./gateway.ts";
+import type { GatewayOptions } from "./gateway_options.ts";
 
 const HOUR = 3_600_000;
 

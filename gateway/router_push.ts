@@ -7,7 +7,7 @@ import {
   unpackHlc,
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
-import type { PreparedPush } from "./gateway.ts";
+import type { PreparedPush } from "./gateway_options.ts";
 import { transactionOf } from "./plan_push.ts";
 import type { PushHead } from "./push.ts";
 import type { Shards } from "./router_shards.ts";

@@ -11,7 +11,8 @@ import {
 } from "@lakesync/core";
 import { makeDelta } from "@lakesync/testing";
 import type { Caller } from "../caller.ts";
-import { createGateway, type Gateway, type GatewayOptions } from "../gateway.ts";
+import { createGateway, type Gateway } from "../gateway.ts";
+import type { GatewayOptions } from "../gateway_options.ts";
 import { SchemaRegistry } from "../schema_registry.ts";
 import { pageToAnswer } from "../page_form.ts";
 import { memoryLogStore } from "../store_memory.ts";

@@ -18,7 +18,8 @@ import { makeDelta } from "@lakesync/testing";
 import { assert, assertEquals } from "@std/assert";
 import { createAuth } from "../auth.ts";
 import { signToken } from "../auth_sign.ts";
-import { createGateway, type Gateway, type GatewayOptions } from "../gateway.ts";
+import { createGateway, type Gateway } from "../gateway.ts";
+import type { GatewayOptions } from "../gateway_options.ts";
 import { createHandler, type Handler } from "../http.ts";
 import { memoryLogStore } from "../store_memory.ts";
 
