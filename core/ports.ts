@@ -204,7 +204,6 @@ export interface AppendOutcome {
   readonly first: number | undefined;
 }
 
-
 /** Options of {@linkcode LogStore.read}. */
 export interface ReadLogOptions {
   /** The most entries to return; at least 1. A read may end within a transaction. */
@@ -511,7 +510,10 @@ export interface SourceBatch {
 export interface Source {
   /** Names it: an identifier. */
   readonly name: string;
-  /** The records after a cursor (undefined: from the beginning), in an order that never changes. */
+  /**
+   * The records after a cursor (undefined: from the beginning), in an order that never changes. The
+   * cursor may come from a caller of the gateway: do not trust it to be one of the source's own.
+   */
   read(
     options: { cursor: string | undefined; signal?: AbortSignal },
   ): AsyncIterable<Result<SourceBatch>>;

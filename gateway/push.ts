@@ -206,6 +206,9 @@ export interface AppendPushContext {
 /** What became of a push: its answer but for the clock, by one log. */
 export type PushOutcome = Omit<PushAnswer, "serverHlc" | "seq"> & { readonly seq: number };
 
+/** So often a push looks up what rules find in other tables before it gives way to those who change it. */
+const LOOKS = 10;
+
 /**
  * Appends what of a push may be appended.
  *
@@ -219,6 +222,23 @@ export async function appendPush(
   push: DecodedPush,
   context: AppendPushContext,
 ): Promise<Result<PushOutcome>> {
+  for (let i = 0; i < LOOKS; i++) {
+    const outcome = await tryAppend(store, push, context);
+    if (outcome !== "moved") return outcome;
+  }
+  return err(
+    new LakeSyncError(
+      "BACKPRESSURE",
+      "What the rules look into changes all the time: push the same again in a moment",
+    ),
+  );
+}
+
+async function tryAppend(
+  store: LogStore,
+  push: DecodedPush,
+  context: AppendPushContext,
+): Promise<Result<PushOutcome> | "moved"> {
   const deltas = push.deltas.flatMap(({ delta }) => delta === undefined ? [] : [delta]);
   const members = await membersNow(push.claims, { store, ...context });
   if (!members.ok) return members;
@@ -246,7 +266,7 @@ export async function appendPush(
     },
   });
   if (!appended.ok) return appended;
-  if (moved) return await appendPush(store, push, context);
+  if (moved) return "moved";
   const { accepted = 0, duplicates = 0, rejected = [] } = plan ?? {};
   return ok({ accepted, duplicates, rejected, seq: appended.value.head.seq });
 }
