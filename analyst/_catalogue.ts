@@ -1,5 +1,6 @@
 import type { LakeReader, Result, TableSchema } from "@lakesync/core";
 import { isIdentifier, ok } from "@lakesync/core";
+import type { OwnDeltas } from "./own.ts";
 import type { PendingDeltas } from "./pending.ts";
 
 /** A table of the app: in the lake, among the pending deltas, or both. */
@@ -7,23 +8,32 @@ export interface AppTable {
   readonly name: string;
   /** Its changelog in the lake, where there is one. */
   readonly lakeName: string | undefined;
-  /** Its schema of today, where there are pending deltas. */
+  /** Its schema of today, where a gateway or a device tells it. */
   readonly schema: TableSchema | undefined;
+  /** Whether the gateway has it, so that it may have pending deltas. */
+  readonly pending: boolean;
 }
 
-/** What SQL can name: a table's rows or its changes. */
+/**
+ * What SQL can name of a table: its rows or its changes, and as functions its rows as they were, what
+ * changed between two moments and the history of a row.
+ */
 export interface Relation {
   readonly name: string;
-  readonly kind: "rows" | "changes";
+  readonly kind: "rows" | "changes" | "at" | "between" | "history";
   readonly table: AppTable;
 }
 
 const CHANGES = "_changes";
+const FUNCTIONS = ["at", "between", "history"] as const;
 
 /** Every relation by its name in lower case (SQL does not tell case apart), sorted by it. */
 export async function listRelations(
-  lake: LakeReader,
-  pending: PendingDeltas | undefined,
+  { lake, pending, own }: {
+    lake: LakeReader;
+    pending?: PendingDeltas | undefined;
+    own?: OwnDeltas | undefined;
+  },
 ): Promise<Result<ReadonlyMap<string, Relation>>> {
   const tables = new Map<string, AppTable>();
   const lakeNames = await lake.tables();
@@ -31,15 +41,17 @@ export async function listRelations(
   for (const lakeName of lakeNames.value) {
     const name = lakeName.slice(0, -CHANGES.length);
     if (lakeName.endsWith(CHANGES) && isIdentifier(name)) {
-      tables.set(name.toLowerCase(), { name, lakeName, schema: undefined });
+      tables.set(name.toLowerCase(), { name, lakeName, schema: undefined, pending: false });
     }
   }
-  if (pending !== undefined) {
-    const schemas = await pending.schemas();
-    if (!schemas.ok) return schemas;
-    for (const schema of schemas.value) {
+  // A gateway's schema comes before that of a device, which may be behind.
+  for (const from of [own, pending]) {
+    const schemas = await from?.schemas();
+    if (schemas?.ok === false) return schemas;
+    for (const schema of schemas?.value ?? []) {
       const key = schema.table.toLowerCase();
-      tables.set(key, { name: schema.table, lakeName: tables.get(key)?.lakeName, schema });
+      const lakeName = tables.get(key)?.lakeName;
+      tables.set(key, { name: schema.table, lakeName, schema, pending: from === pending });
     }
   }
   const relations: [string, Relation][] = [];
@@ -49,9 +61,20 @@ export async function listRelations(
     if (!tables.has(key + CHANGES)) {
       relations.push([key + CHANGES, { name: table.name + CHANGES, kind: "changes", table }]);
     }
+    for (const kind of FUNCTIONS) {
+      if (tables.has(`${key}_${kind}`)) continue;
+      relations.push([`${key}_${kind}`, { name: `${table.name}_${kind}`, kind, table }]);
+    }
   }
   relations.sort(([a], [b]) => a < b ? -1 : 1);
   return ok(new Map(relations));
+}
+
+/** The names of what SQL can select from without an argument. */
+export function tableNames(relations: ReadonlyMap<string, Relation>): readonly string[] {
+  return [...relations.values()]
+    .filter(({ kind }) => kind === "rows" || kind === "changes")
+    .map(({ name }) => name);
 }
 
 /**

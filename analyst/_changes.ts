@@ -7,10 +7,12 @@ import { name, text } from "./_sql.ts";
 export interface ChangesSource {
   /** Its app's columns. */
   readonly columns: readonly AppColumn[];
-  /** Its lake table, where there is one. */
+  /** Its lake table with the files that are read, where there is one. */
   readonly scan: LakeScan | undefined;
   /** The table that holds its pending deltas, where there is one. */
   readonly pending: string | undefined;
+  /** Of the files only changes above this seq; undefined for all. */
+  readonly after: number | undefined;
   /** Only changes up to this stamp. */
   readonly asOf: Hlc | undefined;
   /** Where DuckDB opens a file. */
@@ -30,14 +32,11 @@ export function changesColumns(columns: readonly AppColumn[]): readonly OwnColum
 /** The query of a changelog: its files and its pending deltas, each delta once. */
 export function changesSql(source: ChangesSource): string {
   const columns = changesColumns(source.columns);
-  const { scan, pending, asOf } = source;
-  const files =
-    scan?.files.filter(({ hlc }) =>
-      asOf === undefined || hlc === undefined || compareHlc(hlc.min, asOf) <= 0
-    ) ?? [];
+  const { scan, pending, after, asOf } = source;
   const parts: string[] = [];
-  if (scan !== undefined && files.length > 0) {
-    parts.push(filesSql(columns, scan, files.map(source.locate)));
+  if (scan !== undefined && scan.files.length > 0) {
+    const files = filesSql(columns, scan, scan.files.map(source.locate));
+    parts.push(after === undefined ? files : `${files} WHERE "_seq" > ${after}`);
   }
   if (pending !== undefined) {
     parts.push(`SELECT ${columns.map((column) => name(column.name))} FROM ${name(pending)}`);
@@ -54,7 +53,7 @@ export function changesSql(source: ChangesSource): string {
 }
 
 /** By field id, so that a file from before a column was added gives NULL for it. */
-function filesSql(
+export function filesSql(
   columns: readonly OwnColumn[],
   scan: LakeScan,
   locations: readonly string[],

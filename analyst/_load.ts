@@ -13,7 +13,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from "@duckdb/node-api";
-import { canonicalJson, type ColumnType, decodeBase64, type FlushEntry } from "@lakesync/core";
+import { canonicalJson, type ColumnType, decodeBase64, type Delta } from "@lakesync/core";
 import type { JsonValue } from "@lakesync/core";
 import { changesColumns } from "./_changes.ts";
 import type { AppColumn } from "./_layout.ts";
@@ -30,12 +30,22 @@ const TYPES: ReadonlyMap<string, DuckDBType> = new Map<string, DuckDBType>([
   ["VARCHAR", VARCHAR],
 ]);
 
+/** A delta with its place in a gateway's log, where it has one. */
+export interface LoadedDelta {
+  /** Its place; undefined for a device's own. */
+  readonly seq: number | undefined;
+  /** When the gateway took it, in ms. */
+  readonly at: number | undefined;
+  /** The delta. */
+  readonly delta: Delta;
+}
+
 /** Fills a TEMP table with deltas, in the layout of a changelog. */
 export class PendingTable {
   readonly #columns: readonly AppColumn[];
   readonly #types: readonly DuckDBType[];
   readonly #appender: DuckDBAppender;
-  #rows: FlushEntry[] = [];
+  #rows: LoadedDelta[] = [];
   /** How many deltas it was given. */
   count: number = 0;
 
@@ -57,7 +67,7 @@ export class PendingTable {
   }
 
   /** Adds a delta. */
-  add(entry: FlushEntry): void {
+  add(entry: LoadedDelta): void {
     this.count++;
     this.#rows.push(entry);
     if (this.#rows.length === CHUNK_ROWS) this.#write();
@@ -83,13 +93,15 @@ export class PendingTable {
     const rows = this.#rows;
     this.#rows = [];
     const values: DuckDBValue[][] = [
-      rows.map(({ seq }) => BigInt(seq)),
+      rows.map(({ seq }) => seq === undefined ? null : BigInt(seq)),
       rows.map(({ delta }) => delta.op),
       rows.map(({ delta }) => delta.rowId),
       rows.map(({ delta }) => BigInt(delta.hlc)),
       rows.map(({ delta }) => delta.clientId),
       rows.map(({ delta }) => delta.txId ?? null),
-      rows.map(({ at }) => new DuckDBTimestampTZValue(BigInt(Math.trunc(at * 1000)))),
+      rows.map(({ at }) =>
+        at === undefined ? null : new DuckDBTimestampTZValue(BigInt(Math.trunc(at * 1000)))
+      ),
     ];
     const carried = rows.map(({ delta }) =>
       new Map(delta.columns.map(({ column, value }) => [column, value]))

@@ -12,7 +12,7 @@ import { name, text } from "./_sql.ts";
  * greater canonical JSON text. DuckDB compares strings by their UTF-8 bytes, which is by code point.
  * Names with `#` are this query's own: no identifier of an app has one.
  *
- * @param changes The changelog's relation.
+ * @param changes A relation with the changelog's columns, in SQL.
  * @param options The app's columns, and whether {@linkcode tiesSql} found any.
  */
 export function rowsSql(
@@ -55,14 +55,14 @@ function changeSql(changes: string, columns: readonly AppColumn[]): string {
   return `SELECT "id", "_hlc" AS "#hlc", ${ALIVE} AS "#alive"
     ${each((column, i) => `CASE WHEN ${carries(column)} THEN "_hlc" END AS "#h${i}"`)}
     ${each((column, i) => `${name(column.lakeName)} AS "#v${i}"`)}
-  FROM ${name(changes)}`;
+  FROM ${changes}`;
 }
 
 /** As {@linkcode changeSql}, with those of one row and hlc made one. */
 function untiedSql(changes: string, columns: readonly AppColumn[]): string {
   const each = eachOf(columns);
   return `
-  WITH "#tie" AS MATERIALIZED (${tiedPlaces(name(changes))})
+  WITH "#tie" AS MATERIALIZED (${tiedPlaces(changes)})
   ${changeSql(changes, columns)} ANTI JOIN "#tie" ON hash("id", "_hlc") = "#place"
   UNION ALL
   SELECT "id", "#hlc", "#alive"
@@ -76,33 +76,35 @@ function untiedSql(changes: string, columns: readonly AppColumn[]): string {
       ${each((column, i) => `max("_client_id") FILTER (${carries(column)}) AS "#c${i}"`)}
       ${
     each((column, i) =>
-      `arg_max_null(${name(column.lakeName)}, ROW("_client_id", ${canonicalText(column)})) ` +
+      `arg_max_null(${name(column.lakeName)}, ROW("_client_id", ${
+        canonicalText(column.type, name(column.lakeName))
+      })) ` +
       `FILTER (${carries(column)}) AS "#v${i}"`
     )
   }
-    FROM ${name(changes)} SEMI JOIN "#tie" ON hash("id", "_hlc") = "#place"
+    FROM ${changes} SEMI JOIN "#tie" ON hash("id", "_hlc") = "#place"
     GROUP BY "id", "_hlc"
   )`;
 }
 
 /** More items of a list, one for each column. */
-function eachOf(
+export function eachOf(
   columns: readonly AppColumn[],
 ): (sql: (column: AppColumn, i: number) => string) => string {
   return (sql) => columns.map((column, i) => `, ${sql(column, i)}`).join("");
 }
 
 /** What a change says about its row's life; NULL for an UPDATE. */
-const ALIVE = `CASE "_op" WHEN 'INSERT' THEN true WHEN 'DELETE' THEN false END`;
+export const ALIVE = `CASE "_op" WHEN 'INSERT' THEN true WHEN 'DELETE' THEN false END`;
 
 /** Whether a change carries a column: `_columns` has its name. */
-function carries(column: AppColumn): string {
+export function carries(column: AppColumn): string {
   return `contains(',' || "_columns" || ',', ${text(`,${column.name},`)})`;
 }
 
 /** A value's text that orders as its canonical JSON text does. */
-function canonicalText(column: AppColumn): string {
-  return `coalesce(${TEXTS[column.type](name(column.lakeName))}, 'null')`;
+export function canonicalText(type: ColumnType, value: string): string {
+  return `coalesce(${TEXTS[type](value)}, 'null')`;
 }
 
 const TEXTS: Readonly<Record<ColumnType, (value: string) => string>> = {

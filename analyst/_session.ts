@@ -10,6 +10,7 @@ export class Session {
   readonly #connection: DuckDBConnection;
   readonly #signal: AbortSignal | undefined;
   readonly #onClose: (session: Session) => void;
+  readonly #cleanUps: (() => Promise<void>)[] = [];
   #work: Promise<unknown> | undefined;
   #closed = false;
 
@@ -55,12 +56,18 @@ export class Session {
     if (this.#signal?.aborted === true) throw aborted();
   }
 
+  /** Does something when the session ends. */
+  defer(cleanUp: () => Promise<void>): void {
+    this.#cleanUps.push(cleanUp);
+  }
+
   /** Stops what runs, waits for its end and lets go of the connection. May be called twice. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#work !== undefined) await this.#interrupt(this.#work);
     this.#connection.closeSync();
+    for (const cleanUp of this.#cleanUps) await cleanUp();
     this.#onClose(this);
   }
 

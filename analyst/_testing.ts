@@ -5,6 +5,7 @@ import { type ColumnSource, parquetWriteBuffer, type SchemaElement } from "hypar
 import {
   canonicalJson,
   type ColumnType,
+  compareCodePoints,
   compareHlc,
   decodeBase64,
   type Delta,
@@ -19,6 +20,7 @@ import {
   LakeSyncError,
   ok,
   type Result,
+  type ScanOptions,
   type TableSchema,
   type Watermark,
 } from "@lakesync/core";
@@ -83,6 +85,7 @@ function cell(type: ColumnType, value: JsonValue | undefined): unknown {
 export class TestLake implements LakeReader {
   readonly #directory: string;
   readonly #tables: Map<string, { scan: LakeScan; schema: TableSchema }> = new Map();
+  readonly #snapshots: Map<string, LakeScan> = new Map();
   #files = 0;
   /** How often each table was scanned. */
   readonly scans: Map<string, number> = new Map();
@@ -120,10 +123,9 @@ export class TestLake implements LakeReader {
     const { scan, schema } = this.#tables.get(`${table}_changes`)!;
     const files = [...scan.files];
     if (entries.length > 0) files.push(await this.#writeFile(schema, { scan, entries }));
-    this.#tables.set(`${table}_changes`, {
-      schema,
-      scan: { ...scan, files, watermark: to, snapshotId: BigInt(files.length) },
-    });
+    const next = { ...scan, files, watermark: to, snapshotId: BigInt(files.length) };
+    this.#tables.set(`${table}_changes`, { schema, scan: next });
+    this.#snapshots.set(`${table}_changes ${next.snapshotId}`, next);
   }
 
   async #writeFile(
@@ -163,16 +165,22 @@ export class TestLake implements LakeReader {
       field_id: fieldId,
       repetition_type: "OPTIONAL",
     }));
-    const path = join(this.#directory, `${schema.table} [${this.#files++}] it's.parquet`);
+    const file = this.#files++;
+    const path = join(this.#directory, `${schema.table} [${file}] it's.parquet`);
     const bytes = parquetWriteBuffer({
       columnData,
       schema: [{ name: "root", num_children: elements.length }, ...elements],
     });
     await writeFile(path, new Uint8Array(bytes));
     const stamps = entries.map(({ delta }) => delta.hlc).sort(compareHlc);
+    const ids = entries.map(({ delta }) => delta.rowId).sort(compareCodePoints);
+    const times = entries.map(({ at }) => at * 1000);
     return {
       url: pathToFileURL(path).href,
-      key: path,
+      key: `${schema.table}_changes/data/${file}.parquet`,
+      mayHave: (id) =>
+        compareCodePoints(id, ids[0]!) >= 0 && compareCodePoints(id, ids.at(-1)!) <= 0,
+      committed: { min: Math.min(...times), max: Math.max(...times) },
       rows: entries.length,
       bytes: bytes.byteLength,
       hlc: { min: stamps[0]!, max: stamps.at(-1)! },
@@ -183,13 +191,15 @@ export class TestLake implements LakeReader {
     return Promise.resolve(ok([...this.#tables.keys()]));
   }
 
-  scan(table: string): Promise<Result<LakeScan>> {
+  scan(table: string, { snapshotId }: ScanOptions = {}): Promise<Result<LakeScan>> {
     this.scans.set(table, (this.scans.get(table) ?? 0) + 1);
-    const found = this.#tables.get(table);
+    const found = snapshotId === undefined
+      ? this.#tables.get(table)?.scan
+      : this.#snapshots.get(`${table} ${snapshotId}`);
     return Promise.resolve(
       found === undefined
         ? err(new LakeSyncError("NOT_FOUND", `No lake table "${table}"`))
-        : ok(found.scan),
+        : ok(found),
     );
   }
 }
@@ -216,6 +226,7 @@ export function entry(
   seq: number,
   change: {
     op: DeltaOp;
+    at?: number;
     hlc: string;
     table?: string;
     id?: string;
@@ -223,8 +234,16 @@ export function entry(
     set?: ReadonlyMap<string, JsonValue>;
   },
 ): FlushEntry {
-  const { op, hlc, table = "t", id = "r", by = "a", set = new Map() } = change;
+  const {
+    op,
+    hlc,
+    at = 1_763_600_000_000 + seq,
+    table = "t",
+    id = "r",
+    by = "a",
+    set = new Map(),
+  } = change;
   const columns = [...set].map(([column, value]) => ({ column, value }));
   const delta: Delta = { op, hlc, table, rowId: id, clientId: by, columns, deltaId: "" };
-  return { seq, at: 1_763_600_000_000 + seq, delta };
+  return { seq, at, delta };
 }

@@ -6,13 +6,13 @@ import { name } from "./_sql.ts";
 
 /** What is known of a table's files. */
 interface Known {
-  readonly files: string;
+  readonly files: ReadonlySet<string>;
   readonly ties: boolean;
 }
 
 /**
  * Finds out whether a table has changes of one row with equal hlcs. Data files never change, so
- * what was found for a table's files holds as long as they are the same.
+ * what was found for a table's files holds for them and, where it is none, for any of them.
  */
 export class TieCheck {
   readonly #known: Map<string, Known> = new Map();
@@ -39,12 +39,17 @@ export class TieCheck {
   ): Promise<boolean> {
     const { table, source } = options;
     if (source.scan === undefined || source.scan.files.length === 0) return false;
-    const files = JSON.stringify(source.scan.files.map((file: LakeFile) => file.url));
+    const files = new Set(source.scan.files.map((file: LakeFile) => file.url));
     const known = this.#known.get(table);
-    if (known?.files === files) return known.ties;
+    // What all of some files have not, none of them has.
+    if (known !== undefined && files.isSubsetOf(known.files)) {
+      if (!known.ties || files.size === known.files.size) return known.ties;
+    }
     const sql = changesSql({ ...source, pending: undefined, asOf: undefined });
     const ties = await ask(session, `(${sql})`);
-    this.#known.set(table, { files, ties });
+    if (known === undefined || files.size >= known.files.size) {
+      this.#known.set(table, { files, ties });
+    }
     return ties;
   }
 }

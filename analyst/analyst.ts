@@ -6,16 +6,20 @@ import {
   type DuckDBType,
   type DuckDBValue,
 } from "@duckdb/node-api";
-import type { Hlc, LakeFile, LakeReader, Result } from "@lakesync/core";
+import type { Hlc, LakeFile, LakeReader, ObjectStore, Result } from "@lakesync/core";
 import { err, isHlc, LakeSyncError, ok, packHlc, systemRandom } from "@lakesync/core";
-import { listRelations, type Relation } from "./_catalogue.ts";
+import { listRelations, type Relation, tableNames } from "./_catalogue.ts";
 import { closed, duckDbError } from "./_errors.ts";
+import { FileCopies } from "./_files.ts";
 import { MERGE_MACRO } from "./_merge.ts";
+import { MOMENT_MACRO } from "./_moments.ts";
 import { caught, Session } from "./_session.ts";
 import { TieCheck } from "./_ties.ts";
 import { prepareRelations } from "./_views.ts";
 import { fileLocation } from "./locate.ts";
+import type { OwnDeltas } from "./own.ts";
 import type { PendingDeltas } from "./pending.ts";
+import type { FindState } from "./state.ts";
 import {
   bindParam,
   type QueryColumn,
@@ -30,8 +34,20 @@ export interface AnalystOptions {
   /** The lake. */
   readonly lake: LakeReader;
   /**
-   * Where DuckDB opens a data file. DuckDB has no extension for remote files here and downloads
-   * none, so it must be a local path.
+   * The lake's objects. DuckDB has no extension for remote files here and downloads none, so what a query
+   * reads that has no `file:` URL is copied to the system's temporary directory first.
+   *
+   * @default {undefined} DuckDB opens all files where `locate` says
+   */
+  readonly store?: ObjectStore;
+  /**
+   * The most bytes of copies that are kept for further queries.
+   *
+   * @default {1_073_741_824}
+   */
+  readonly copyBytes?: number;
+  /**
+   * Where DuckDB opens a data file that is not copied: a local path.
    *
    * @default {fileLocation}
    */
@@ -42,6 +58,20 @@ export interface AnalystOptions {
    * @default {undefined} the lake alone
    */
   readonly pending?: PendingDeltas;
+  /**
+   * What a device has made itself: a query sees it beside the rest, each delta once; `_seq` and
+   * `_commit_ts` are NULL where no gateway and no lake at hand has it.
+   *
+   * @default {undefined} nothing
+   */
+  readonly own?: OwnDeltas;
+  /**
+   * Finds tables' current rows, where the lake keeps some: a query of a table's rows then reads them and
+   * the newer changes only.
+   *
+   * @default {undefined} rows are merged from all changes
+   */
+  readonly findState?: FindState;
   /**
    * The most memory that DuckDB takes before it spills to the system's temporary directory, in its
    * own notation: `"2GB"`.
@@ -74,6 +104,14 @@ export interface QueryOptions {
    */
   readonly asOf?: Hlc | Date;
   /**
+   * Read these tables (by the app's names) at these snapshots of the lake, and without what is pending:
+   * what a result's `snapshots` said gives the same rows again. A lake remembers so many snapshots;
+   * beyond them it is `NOT_FOUND`.
+   *
+   * @default {new Map()} every table at its newest
+   */
+  readonly snapshots?: ReadonlyMap<string, bigint>;
+  /**
    * Stops the query: `ABORTED`.
    *
    * @default {undefined}
@@ -87,6 +125,8 @@ export interface QueryResult {
   readonly columns: readonly QueryColumn[];
   /** Its rows. */
   readonly rows: readonly QueryRow[];
+  /** The snapshots of the lake that it read, by the names of the app's tables. */
+  readonly snapshots: ReadonlyMap<string, bigint>;
 }
 
 /** The rows of a query as they come. */
@@ -98,6 +138,8 @@ export interface QueryStream {
    * fails on its way. Take all of it, or leave its loop: until then it holds a connection.
    */
   readonly chunks: AsyncIterable<readonly QueryRow[]>;
+  /** The snapshots of the lake that it reads, by the names of the app's tables. */
+  readonly snapshots: ReadonlyMap<string, bigint>;
 }
 
 /**
@@ -108,6 +150,16 @@ export interface QueryStream {
  * - `todos_changes`: its changelog, a row for each delta, with the columns of the lake: `_seq`,
  *   `_op`, `id`, `_hlc`, `_client_id`, `_tx_id`, `_commit_ts`, `_columns` and the app's. (Where the
  *   app itself has a table `todos_changes`, the name stands for that table's rows.)
+ *
+ * and has three functions, which take a moment as a stamp, a timestamp or a text of either:
+ *
+ * - `todos_at(moment)`: its rows as they were, with all that was stamped up to then; of a timestamp its
+ *   whole millisecond counts;
+ * - `todos_between(from, to)`: the rows that differ between two moments: `id`, `_change` (`added`,
+ *   `changed` or `removed`), `_columns` (the names of those that differ), `before` and `after`;
+ * - `todos_history(id)`: every change of a row in the order of the stamps, with who and when: `_op`,
+ *   `_made`, `_commit_ts`, `_client_id`, `_tx_id`, `_hlc`, `_seq`, `_columns` (the names of those that it
+ *   carries: a column that is named there and NULL was set to null) and the app's columns.
  *
  * Integers are BIGINT, timestamps TIMESTAMPTZ (the session's zone is UTC), bytes BLOB, and json is
  * its canonical text, which DuckDB's JSON functions and arrows take. A query sees one snapshot of
@@ -172,7 +224,9 @@ export async function openAnalyst(options: AnalystOptions): Promise<Result<Analy
       ...(threads !== undefined && { threads: String(threads) }),
     });
     const connection = await instance.connect();
-    for (const sql of ["SET GLOBAL TimeZone = 'UTC'", MERGE_MACRO]) await connection.run(sql);
+    for (const sql of ["SET GLOBAL TimeZone = 'UTC'", MERGE_MACRO, MOMENT_MACRO]) {
+      await connection.run(sql);
+    }
     connection.closeSync();
     return ok(new DuckDbAnalyst(instance, options));
   } catch (thrown) {
@@ -182,8 +236,9 @@ export async function openAnalyst(options: AnalystOptions): Promise<Result<Analy
 
 class DuckDbAnalyst implements Analyst {
   readonly #instance: DuckDBInstance;
-  readonly #lake: LakeReader;
-  readonly #pending: PendingDeltas | undefined;
+  readonly #sources: Pick<AnalystOptions, "lake" | "pending" | "own">;
+  readonly #findState: FindState | undefined;
+  readonly #copies: FileCopies | undefined;
   readonly #locate: (file: LakeFile) => string;
   readonly #ties: TieCheck = new TieCheck();
   readonly #opening: Set<Promise<Session>> = new Set();
@@ -192,15 +247,17 @@ class DuckDbAnalyst implements Analyst {
 
   constructor(instance: DuckDBInstance, options: AnalystOptions) {
     this.#instance = instance;
-    this.#lake = options.lake;
-    this.#pending = options.pending;
+    this.#sources = options;
+    this.#findState = options.findState;
     this.#locate = options.locate ?? fileLocation;
+    const { store, copyBytes = 2 ** 30 } = options;
+    this.#copies = store && new FileCopies(store, copyBytes);
   }
 
   async tables(): Promise<Result<readonly string[]>> {
     if (this.#closed) return err(closed());
-    const relations = await listRelations(this.#lake, this.#pending);
-    return relations.ok ? ok([...relations.value.values()].map(({ name }) => name)) : relations;
+    const relations = await listRelations(this.#sources);
+    return relations.ok ? ok(tableNames(relations.value)) : relations;
   }
 
   async query(sql: string, options: QueryOptions = {}): Promise<Result<QueryResult>> {
@@ -214,33 +271,43 @@ class DuckDbAnalyst implements Analyst {
     } catch (thrown) {
       return err(caught(thrown));
     }
-    return ok({ columns: stream.value.columns, rows });
+    const { columns, snapshots } = stream.value;
+    return ok({ columns, rows, snapshots });
   }
 
   async stream(sql: string, options: QueryOptions = {}): Promise<Result<QueryStream>> {
-    const { params = [], signal } = options;
+    const { params = [], snapshots = new Map(), signal } = options;
     const asOf = options.asOf === undefined ? undefined : toStamp(options.asOf);
     const bound = bindParams(params);
     if (this.#closed) return err(closed());
-    const relations = await listRelations(this.#lake, this.#pending);
+    const relations = await listRelations(this.#sources);
     if (!relations.ok) return relations;
     let session: Session | undefined;
     try {
       session = await this.#open(signal);
       const source = {
-        lake: this.#lake,
-        pending: this.#pending,
+        lake: this.#sources.lake,
+        pending: this.#sources.pending,
+        own: this.#sources.own,
+        copies: this.#copies,
         locate: this.#locate,
         asOf,
+        snapshots,
+        findState: this.#findState,
         signal,
         ties: this.#ties,
       };
-      await prepareRelations(session, { sql, relations: relations.value, source });
+      const read = await prepareRelations(session, {
+        sql,
+        params,
+        relations: relations.value,
+        source,
+      });
       const result = await session.run((connection) =>
         connection.stream(sql, bound.values, bound.types)
       );
       const columns = resultColumns(result);
-      return ok({ columns, chunks: readChunks(session, { result, columns }) });
+      return ok({ columns, chunks: readChunks(session, { result, columns }), snapshots: read });
     } catch (thrown) {
       await session?.close();
       return err(withTables(caught(thrown), relations.value));
@@ -254,6 +321,7 @@ class DuckDbAnalyst implements Analyst {
     await Promise.allSettled([...this.#opening]);
     await Promise.all([...this.#sessions].map((session) => session.close()));
     this.#instance.closeSync();
+    await this.#copies?.close();
   }
 
   async #open(signal: AbortSignal | undefined): Promise<Session> {
@@ -336,7 +404,7 @@ async function* readChunks(
 /** Says which tables there are where a query names one that is not. */
 function withTables(error: LakeSyncError, relations: ReadonlyMap<string, Relation>): LakeSyncError {
   if (!/Catalog Error: Table with name/.test(error.message)) return error;
-  const names = [...relations.values()].map(({ name }) => name).join(", ");
+  const names = tableNames(relations).join(", ");
   const what = /Table with name (\S+)/.exec(error.message)?.[1];
   return new LakeSyncError(
     error.code,

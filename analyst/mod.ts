@@ -1,6 +1,6 @@
 /**
- * Asks a lake with SQL: DuckDB over the changelogs that flushes write and over the deltas that are
- * not flushed yet, as they are now or as they were at any stamp. Runs on Deno and Bun.
+ * Asks a lake with SQL: DuckDB over current rows, changelogs and the deltas that are not flushed yet,
+ * as they are now or as they were at any stamp or snapshot. Runs on Deno and Bun.
  *
  * @module
  */
@@ -13,10 +13,12 @@ export {
   type QueryStream,
 } from "./analyst.ts";
 export { fileLocation } from "./locate.ts";
+export { type OwnDeltas, ownFromSqlite } from "./own.ts";
 export {
   type FlushedUpTo,
   type PendingDeltas,
   pendingFromLog,
   type PendingFromLogOptions,
 } from "./pending.ts";
+export type { FindState, StatePlace } from "./state.ts";
 export type { QueryColumn, QueryParam, QueryRow, QueryValue } from "./values.ts";

@@ -2,6 +2,7 @@ import type { Benchmark } from "./_harness.ts";
 import { checkpointMemory } from "./checkpoint_memory.ts";
 import { client } from "./client.ts";
 import { databases, hasDatabase } from "./databases.ts";
+import { compact } from "./compact.ts";
 import { firstSync } from "./first_sync.ts";
 import { firstSyncMemory } from "./first_sync_memory.ts";
 import { flush } from "./flush.ts";
@@ -14,6 +15,7 @@ import { kvMissing, pushKv } from "./push_kv.ts";
 import { postgresMissing, pushPostgres } from "./push_postgres.ts";
 import { pushStore } from "./push_store.ts";
 import { rulesPull } from "./rules_pull.ts";
+import { upkeep } from "./upkeep.ts";
 import { unionRead } from "./union_read.ts";
 
 /** All benchmarks, in the order in which they run. */
@@ -35,4 +37,6 @@ export const BENCHMARKS: readonly Benchmark[] = [
   idleSockets,
   flush,
   unionRead,
+  compact,
+  upkeep,
 ];

@@ -95,11 +95,11 @@ async function fillLake(directory: string, parts: readonly Iterable<PushBody>[])
   for (const part of parts) {
     const all = entriesOf(part, from?.seq ?? 0);
     const to = { epoch: EPOCH, seq: all.at(-1)!.seq };
-    async function* entries() {
+    const entries = async function* () {
       for (let start = 0; start < all.length; start += 5_000) {
         yield await Promise.resolve(all.slice(start, start + 5_000));
       }
-    }
+    };
     const outcomes = unwrapOrThrow(
       await destination.write({
         id: `batch-${to.seq}`,

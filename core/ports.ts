@@ -544,6 +544,10 @@ export interface LakeFile {
   readonly bytes: number;
   /** The range of `_hlc` in it, as stamps; undefined where it is not known. */
   readonly hlc: { readonly min: Hlc; readonly max: Hlc } | undefined;
+  /** Whether a row of this `id` may be in it; left out where that is not known. */
+  readonly mayHave?: (id: string) => boolean;
+  /** The range of `_commit_ts` in it, in µs since the Unix epoch; left out where it is not known. */
+  readonly committed?: { readonly min: number; readonly max: number };
 }
 
 /** A lake table at one snapshot. */

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
+  type Columns,
   err,
   indexTables,
   LakeSyncError,
@@ -15,6 +16,7 @@ import {
 
 import type { GatewayLimits, HandlerLimits } from "@lakesync/gateway";
 import { type FrontConfig, parseFront } from "./config_front.ts";
+import { type FlowsConfig, type LoadedFlows, parseFlows } from "./config_flows.ts";
 import { parseFlushAt, parseLake } from "./config_lake.ts";
 import { parseLimits, parseRates, type Rates } from "./config_limits.ts";
 import { parseShards } from "./config_shards.ts";
@@ -24,9 +26,13 @@ import type { LakeChoice } from "./lake.ts";
 import type { ShardConfig } from "./shards.ts";
 
 /** What `lakesync.config.ts` declares. */
-export interface LakeConfig extends FrontConfig {
+export interface LakeConfig<
+  T extends string = string,
+  D extends string = string,
+  S extends string = string,
+> extends FrontConfig, FlowsConfig<T, D, S> {
   /** The tables of every gateway. They only grow: see PROTOCOL, section 1. */
-  tables: readonly Table[];
+  tables: readonly Table<T, Columns>[];
   /**
    * Who may see and change what: see PROTOCOL, section 5.
    *
@@ -60,12 +66,6 @@ export interface LakeConfig extends FrontConfig {
    */
   lake?: LakeChoice;
   /**
-   * Where every gateway's log is flushed to beside the lake, by name: `{ pg: postgres({ url }) }`, say.
-   *
-   * @default {{}}
-   */
-  destinations?: Destinations;
-  /**
    * How often the log is flushed to the lake, in seconds.
    *
    * @default {60}
@@ -82,6 +82,11 @@ export interface LakeConfig extends FrontConfig {
 /**
  * Declares what data there is. The default export of a `lakesync.config.ts`.
  *
+ * Names of tables, destinations and sources in `flows` are checked by the compiler.
+ *
+ * @typeParam T The names of the tables.
+ * @typeParam D The names of the destinations.
+ * @typeParam S The names of the sources.
  * @param config The declaration.
  * @returns The same, for the type's sake.
  *
@@ -95,7 +100,11 @@ export interface LakeConfig extends FrontConfig {
  * });
  * ```
  */
-export function defineLake(config: LakeConfig): LakeConfig {
+export function defineLake<
+  T extends string,
+  D extends string = never,
+  S extends string = never,
+>(config: LakeConfig<T, D, S>): LakeConfig<T, D, S> {
   return config;
 }
 
@@ -117,6 +126,8 @@ export interface LoadedConfig {
   readonly lake: LakeChoice | undefined;
   /** Where flushes go beside the lake. */
   readonly destinations: Destinations;
+  /** Sources and flows, where any are declared. */
+  readonly flows?: LoadedFlows;
   /** Seconds between flushes. */
   readonly flushEvery: number | undefined;
   /** What a flush does not wait with. */
@@ -159,6 +170,8 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
     flushAt,
     lake,
     destinations,
+    sources,
+    flows,
     shards,
     origins,
     https,
@@ -195,6 +208,11 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
   if (!checkedLake.ok) return invalid(`${path}: ${checkedLake.error.message}`);
   const checkedDestinations = parseDestinations(destinations);
   if (!checkedDestinations.ok) return invalid(`${path}: ${checkedDestinations.error.message}`);
+  const checkedFlows = parseFlows({ sources, flows }, {
+    tables: tables.value,
+    destinations: checkedDestinations.value,
+  });
+  if (!checkedFlows.ok) return invalid(`${path}: ${checkedFlows.error.message}`);
   const checkedFlushAt = parseFlushAt(flushAt);
   if (!checkedFlushAt.ok) return invalid(`${path}: ${checkedFlushAt.error.message}`);
   return ok({
@@ -206,6 +224,7 @@ export async function loadConfig(path: string): Promise<Result<LoadedConfig>> {
     shards: checkedShards.value,
     lake: checkedLake.value,
     destinations: checkedDestinations.value,
+    ...(checkedFlows.value !== undefined && { flows: checkedFlows.value }),
     flushEvery,
     flushAt: checkedFlushAt.value,
   });

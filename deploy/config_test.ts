@@ -27,6 +27,7 @@ test("loadConfig() reads tables and flushEvery", () =>
         front: {},
         shards: [],
         lake: undefined,
+        destinations: {},
         flushEvery: 0.5,
         flushAt: undefined,
       },
@@ -127,7 +128,7 @@ const FAULTS: readonly [source: string, reason: string][] = [
     `export default { tables: [], rules: ${OWN.replaceAll("\n", "")} };`,
     "rules: buckets[0].tables[0] is not the name of a table",
   ],
-  ["export default { tables: [], sources: [] };", '"sources" is not known'],
+  ["export default { tables: [], tabels: [] };", '"tabels" is not known'],
   ["export default { tables: [], limits: 5 };", "limits is no object of numbers"],
   ["export default { tables: [], limits: { bodyByte: 5 } };", 'limits: "bodyByte" is not known'],
   [

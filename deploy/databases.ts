@@ -76,14 +76,6 @@ export function postgres(options: PostgresOptions): DestinationFactory {
   const { materialise = false, ...server } = options;
   return async (context) => {
     const schema = server.schema ?? (context.gateway === "default" ? "public" : context.gateway);
-    if (!isIdentifier(schema)) {
-      return err(
-        new LakeSyncError(
-          "VALIDATION_ERROR",
-          `destinations.${context.name}: "${schema}" cannot be a Postgres schema, name one by schema`,
-        ),
-      );
-    }
     return await open(await postgresServer({ ...server, schema }), { ...context, materialise });
   };
 }

@@ -9,6 +9,8 @@ import {
   type Rules,
   type Scheduler,
   silentLogger,
+  systemClock,
+  systemRandom,
   systemScheduler,
   type TableSchema,
 } from "@lakesync/core";
@@ -27,10 +29,16 @@ import {
   type MemoryRateLimiterOptions,
 } from "@lakesync/gateway";
 import { type FrontConfig, frontOf } from "./config_front.ts";
-import { type Destinations, type OpenDestination, openDestinations } from "./databases.ts";
+import type { LoadedFlows } from "./config_flows.ts";
+import type { Destinations, OpenDestination } from "./databases.ts";
+import { flowLog, flowsInto, openDirect, runFlows, unread } from "./flows.ts";
+import { openRoutes, type Routes } from "./flows_routes.ts";
+import { FlowsStatusFile } from "./flows_status.ts";
 import { flushOnce, flushRegularly, type FlushThresholds } from "./flushing.ts";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { type LakeChoice, openLakes } from "./lake.ts";
+import { declaredOf } from "./plan.ts";
+import { writeDeclared } from "./plan_file.ts";
 import { openSharded, type ShardConfig } from "./shards.ts";
 import { openStores, type StoreChoice } from "./stores.ts";
 
@@ -102,6 +110,12 @@ export interface GatewaysOptions extends FrontConfig {
    */
   destinations?: Destinations;
   /**
+   * Sources, and what flows from where to where.
+   *
+   * @default {undefined} everything flows to the lake and to all destinations
+   */
+  flows?: LoadedFlows;
+  /**
    * Seconds between flushes to the lake.
    *
    * @default {60}
@@ -165,7 +179,12 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     flushEvery = 60,
     flushAt = {},
   } = options;
-  const logs = ids.flatMap((id) => [id, ...shards.map(({ name }) => `${id}.${name}`)]);
+  const { flows } = options;
+  const direct = flows?.flows.filter(({ direct }) => direct.length > 0) ?? [];
+  const logs = [
+    ...ids.flatMap((id) => [id, ...shards.map(({ name }) => `${id}.${name}`)]),
+    ...direct.map(flowLog),
+  ];
   const twice = logs.find((id, i) => logs.indexOf(id) < i || id.length > 64);
   if (twice !== undefined) {
     return err(
@@ -193,26 +212,29 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const closeAll = async () => {
     // Before the gateways: they keep what waits in the gateways' logs.
     for (const destination of destinations) await destination.close?.();
+    for (const source of flows?.sources ?? []) await source.close?.();
     await Promise.all(gateways.map((gateway) => gateway.close()));
     await stores.value.close();
   };
-  const open = async (id: string): Promise<Result<Gateway>> => {
+  const openLog = async (id: string, routes: Routes | undefined): Promise<Result<Gateway>> => {
     const store = await stores.value.open(id);
     if (!store.ok) return store;
-    const others = await openDestinations(options.destinations ?? {}, {
-      gateway: id,
-      store: store.value,
-      logger,
+    const routed = await openRoutes({
+      routes,
+      factories: options.destinations ?? {},
+      lake: () => lakes.value.destination(id),
+      context: { gateway: id, store: store.value, logger },
     });
-    if (!others.ok) {
+    if (!routed.ok) {
       await store.value.close();
-      return others;
+      return routed;
     }
-    destinations.push(...others.value);
+    destinations.push(...routed.value.opened);
     const gateway = await createGateway({
       id,
       store: store.value,
-      destinations: [lakes.value.destination(id), ...others.value],
+      destinations: routed.value.destinations,
+      sources: flows?.sources.filter(({ stateful }) => stateful !== true) ?? [],
       checkpointCache: { store: fileObjectStore({ directory: join(data, "cache") }) },
       limits,
       logger,
@@ -221,6 +243,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     else await store.value.close();
     return gateway;
   };
+  const open = (id: string) => openLog(id, flows?.routes);
   const services: GatewayService[] = [];
   for (const id of ids) {
     const service = await openSharded(id, { shards, tables, rules, open });
@@ -229,6 +252,17 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
       return service;
     }
     services.push(service.value);
+  }
+  const runs = flowsInto(gateways, { flows, sharded: shards.length > 0 });
+  const served = [...gateways];
+  for (const flow of direct) {
+    const routes: Routes = new Map(flow.direct.map((name) => [name, undefined]));
+    const opened = await openDirect(flow, { tables, open: (id) => openLog(id, routes) });
+    if (!opened.ok) {
+      await closeAll();
+      return opened;
+    }
+    runs.push(opened.value);
   }
   const handler = createHandler({
     gateways: services,
@@ -241,7 +275,24 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const stopping = new AbortController();
   const { signal } = stopping;
   const everyMs = flushEvery * 1000;
-  const flushing = flushRegularly(gateways, { everyMs, flushAt, scheduler, logger, signal });
+  const flushing = flushRegularly(served, { everyMs, flushAt, scheduler, logger, signal });
+  const status = new FlowsStatusFile({ data, clock: systemClock, logs: gateways });
+  if (tables !== undefined) {
+    const declared = declaredOf({
+      tables,
+      rules,
+      shards,
+      flows,
+      destinations: options.destinations ?? {},
+    });
+    const kept = await writeDeclared(data, declared);
+    if (!kept.ok) logger.log("warn", "plan.failed", { message: kept.error.message });
+  }
+  // What a server before this one told is over.
+  for (const run of runs) status.set(unread(run));
+  await status.settled();
+  const random = systemRandom;
+  const flowing = runFlows(runs, { status, scheduler, random, logger, signal });
   const stop = async (stopListening: () => Promise<void>): Promise<void> => {
     stopping.abort();
     const ended = new AbortController();
@@ -252,11 +303,18 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     await Promise.race([stopListening(), grace()]);
     ended.abort();
     await flushing;
+    await flowing;
     for (const gateway of gateways) await flushOnce(gateway, logger);
     const idle = Promise.all(destinations.map((destination) => destination.idle?.()));
     await Promise.race([idle, scheduler.delay(GRACE_MS)]);
+    if (flows !== undefined) status.write();
+    await status.settled();
     await closeAll();
   };
   let stopped: Promise<void> | undefined;
-  return ok({ handler, gateways, stop: (stopListening) => stopped ??= stop(stopListening) });
+  return ok({
+    handler,
+    gateways: served,
+    stop: (stopListening) => stopped ??= stop(stopListening),
+  });
 }

@@ -263,7 +263,7 @@ function s3Settings(
 ): { endpoint?: string; region?: string; pathStyle?: boolean } {
   const endpoint = choice.endpoint ??
     (env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined);
-  const region = choice.region ?? (env.AWS_REGION || undefined);
+  const region = choice.region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined);
   return {
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),

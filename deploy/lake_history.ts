@@ -97,7 +97,10 @@ async function* readChanges(
   catalogue: Catalogue,
   tables: readonly TableSchema[],
 ): AsyncGenerator<readonly FlushEntry[]> {
-  const opened = await openAnalyst({ lake: icebergLake({ catalogue }) });
+  const opened = await openAnalyst({
+    lake: icebergLake({ catalogue }),
+    store: catalogue.store,
+  });
   if (!opened.ok) throw opened.error;
   const analyst = opened.value;
   const readers: TableReader[] = [];

@@ -4,6 +4,7 @@ import {
   findCatalogue,
   findMinio,
   serveHandler,
+  spawnScript,
   startIcebergRest,
   startMinio,
   startNessie,
@@ -99,6 +100,52 @@ test("a bucket that does not know If-None-Match is refused at the start, with th
   assert(opened.error.message.includes("or a catalogue"));
 });
 
+const SERVE = new URL("./serve.ts", import.meta.url);
+const given = (env: Env) =>
+  Object.fromEntries(Object.entries(env).filter((pair): pair is [string, string] => !!pair[1]));
+
+test(
+  { name: "serve --lake keeps the lake in a bucket", skip: noMinio },
+  () =>
+    withTempDir(async (data) => {
+      const args = ["--port", "0", "--data", data, "--lake", "s3://lake/served"];
+      await using server = spawnScript(SERVE, { args, env: given(env) });
+      const { url } = await server.nextJson() as { url: string };
+      const put = { method: "PUT", body: JSON.stringify({ tables: [TODOS] }) };
+      assertEquals((await fetch(`${url}/v1/admin/default/schema`, put)).status, 200);
+      const body = JSON.stringify({ clientId: "alice", deltas: [delta(1), delta(2)] });
+      assertEquals(
+        (await fetch(`${url}/v1/sync/default/push`, { method: "POST", body })).status,
+        200,
+      );
+      assertEquals((await server.kill("SIGTERM")).code, 0);
+      const choice = { url: "s3://lake/served" };
+      const lakes = unwrapOrThrow(await openLakes({ choice, directory, env }));
+      const catalogue = lakes.catalogue("default")!;
+      const scan = unwrapOrThrow(await icebergLake({ catalogue }).scan("todos_changes"));
+      assertEquals([scan.watermark?.seq, scan.files.length], [2, 1]);
+    }),
+);
+
+test("serve --lake on a bucket that does not know If-None-Match ends with the reason", () =>
+  withTempDir(async (data) => {
+    await using bucket = await serveHandler((request) =>
+      new Response(request.method === "POST" ? "<DeleteResult/>" : null)
+    );
+    const args = ["--port", "0", "--data", data, "--lake", "s3://lake"];
+    await using server = spawnScript(SERVE, {
+      args,
+      env: {
+        AWS_ACCESS_KEY_ID: "id",
+        AWS_SECRET_ACCESS_KEY: "secret",
+        AWS_ENDPOINT_URL: bucket.url,
+      },
+    });
+    assertEquals(await server.nextJson(), undefined);
+    assertEquals((await server.exited).code, 1);
+    assert(server.stderr.includes("does not know If-None-Match"), server.stderr);
+  }));
+
 test("a server whose bucket is refused does not start, and says why", () =>
   withTempDir(async (data) => {
     const started = await startServer({ data, lake: { url: "s3://no_bucket" } });
@@ -152,6 +199,8 @@ test({
   skip: noNessie,
   timeoutMs: 120_000,
 }, async () => {
+  // Backoff alone keeps no process alive.
+  const alive = setInterval(() => {}, 1_000);
   const { url } = await startNessie({ ...minio!, bucket: "lake" });
   const choice = { catalogue: { url, warehouse: "warehouse", namespace: "up.{gateway}" } };
   const lakes = await flushTo(choice, "default");
@@ -164,4 +213,5 @@ test({
   for (const { key, bytes } of scan.files) {
     assertEquals(unwrapOrThrow(await catalogue.store.get(key)).length, bytes);
   }
+  clearInterval(alive);
 });

@@ -5,7 +5,6 @@
  */
 import { join } from "node:path";
 import process from "node:process";
-import { fileObjectStore } from "@lakesync/adapter-file";
 import { systemRandom, systemScheduler } from "@lakesync/core";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { MAINTAIN_USAGE, type MaintainArgs, parseMaintainArgs } from "./maintain_args.ts";
@@ -15,6 +14,7 @@ import {
   maintenanceLease,
   type NamedLake,
 } from "./maintaining.ts";
+import { openLake } from "./open_lake.ts";
 import { fail, logger } from "./program.ts";
 import { openStores } from "./stores.ts";
 
@@ -57,7 +57,7 @@ async function main(): Promise<void> {
 
 /** The lakes; with a lease each, where several processes may share the gateways' stores. */
 async function openLakes(
-  { data, gateways, store, dryRun, compact }: MaintainArgs,
+  { data, lake, config, gateways, store, dryRun, compact, deletes }: MaintainArgs,
 ): Promise<{ lakes: readonly NamedLake[]; close: () => Promise<void> }> {
   const lakes: NamedLake[] = [];
   const closing: (() => Promise<void>)[] = [];
@@ -72,15 +72,18 @@ async function openLakes(
     : undefined;
   if (stores?.ok === false) return fail(stores.error, 1);
   for (const gateway of gateways) {
+    const catalogue = await openLake({ data, id: gateway, config, lake, env: process.env });
+    if (!catalogue.ok) return fail(catalogue.error, 1);
     const log = await stores?.value.open(gateway);
     if (log?.ok === false) return fail(log.error, 1);
     if (log !== undefined) closing.push(() => log.value.close());
     lakes.push({
       gateway,
       options: {
-        store: fileObjectStore({ directory: gatewayPaths(data, gateway).lake }),
+        catalogue: catalogue.value,
         dryRun,
         compact,
+        deletes,
         ...(log !== undefined && { lease: maintenanceLease(log.value, { random: systemRandom }) }),
       },
     });

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
+import { isGatewayId } from "./open_lake.ts";
 import { parseStore } from "./store_args.ts";
 import type { StoreChoice } from "./stores.ts";
 
@@ -7,6 +8,10 @@ import type { StoreChoice } from "./stores.ts";
 export interface MaintainArgs {
   /** Where the logs and the lakes are. */
   readonly data: string;
+  /** `s3://BUCKET/PREFIX`, where the lakes are there. */
+  readonly lake: string | undefined;
+  /** The gateways' configuration. */
+  readonly config: string | undefined;
   /** Whose lakes. */
   readonly gateways: readonly string[];
   /** Where the gateways' logs are: several processes agree there on who maintains. */
@@ -15,6 +20,8 @@ export interface MaintainArgs {
   readonly dryRun: boolean;
   /** Whether tables of current rows are made and kept. */
   readonly compact: boolean;
+  /** How rows that changed are taken out of their files. */
+  readonly deletes: "rewrite" | "positions";
   /** Again after so many seconds; undefined: once. */
   readonly every: number | undefined;
 }
@@ -23,11 +30,15 @@ export interface MaintainArgs {
 export const MAINTAIN_USAGE = `maintain [flags]    keeps the lakes of gateways in shape
 
   --data DIR        where the logs and the lakes are kept   (./lakesync-data)
+  --lake URL        s3://BUCKET/PREFIX, as for serve; also LAKESYNC_LAKE
+  --config FILE     a lakesync.config.ts, as for serve
   --gateway ID      whose lake; may be repeated             (default)
+                    a shard's lake is that of ID.SHARD
   --store S         sqlite, memory, kv or postgres          (sqlite)
   --store-url URL   where a postgres or kv store is; better LAKESYNC_STORE_URL: passwords show here
   --dry-run         only tells what there is to do
   --no-compact      makes no tables of current rows
+  --position-deletes  leaves files of which few rows changed, and tells which of their rows are gone
   --every SECONDS   goes on, so many seconds after each run (once)
   --help            this text
 
@@ -47,11 +58,14 @@ export function parseMaintainArgs(
 ): Result<MaintainArgs | "help"> {
   let values: {
     data?: string;
+    lake?: string;
+    config?: string;
     gateway?: string[];
     store?: string;
     "store-url"?: string;
     "dry-run"?: boolean;
     "no-compact"?: boolean;
+    "position-deletes"?: boolean;
     every?: string;
     help?: boolean;
   };
@@ -60,11 +74,14 @@ export function parseMaintainArgs(
       args: [...args],
       options: {
         data: { type: "string" },
+        lake: { type: "string" },
+        config: { type: "string" },
         gateway: { type: "string", multiple: true },
         store: { type: "string" },
         "store-url": { type: "string" },
         "dry-run": { type: "boolean" },
         "no-compact": { type: "boolean" },
+        "position-deletes": { type: "boolean" },
         every: { type: "string" },
         help: { type: "boolean" },
       },
@@ -78,7 +95,7 @@ export function parseMaintainArgs(
   if (every !== undefined && !/^[1-9]\d{0,6}$/.test(every)) {
     return invalid(`--every ${every} is no number of seconds: take 1 to 9999999`);
   }
-  const bad = gateway.find((id) => !/^[A-Za-z0-9._~-]{1,64}$/.test(id) || /^\.+$/.test(id));
+  const bad = gateway.find((id) => !isGatewayId(id));
   if (bad !== undefined) {
     return invalid(`--gateway ${bad} is no id: take 1 to 64 letters, digits, ".", "_", "~" or "-"`);
   }
@@ -89,10 +106,13 @@ export function parseMaintainArgs(
   if (!store.ok) return store;
   return ok({
     data,
+    lake: values.lake,
+    config: values.config,
     gateways: gateway,
     store: store.value,
     dryRun: values["dry-run"] === true,
     compact: values["no-compact"] !== true,
+    deletes: values["position-deletes"] === true ? "positions" : "rewrite",
     every: every === undefined ? undefined : Number(every),
   });
 }

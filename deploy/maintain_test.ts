@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { icebergDestination, icebergLake } from "@lakesync/adapter-iceberg";
 import {
   type Clock,
+  type FlushEntry,
   type Logger,
   ok,
   systemClock,
@@ -24,6 +25,11 @@ import { maintainOnce, maintainRegularly, maintenanceLease } from "./maintaining
 
 const MAINTAIN = new URL("./maintain.ts", import.meta.url);
 
+async function* entriesOf(seq: number): AsyncGenerator<FlushEntry[]> {
+  await Promise.resolve();
+  yield [{ seq, at: 1_700_000_000_000, delta: insertTodo(`r${seq}`, seq) }];
+}
+
 /** A lake of three flushed rows. */
 async function fill(
   store: ReturnType<typeof memoryObjectStore>,
@@ -35,10 +41,6 @@ async function fill(
     columns: [{ name: "title", type: "string" }, { name: "done", type: "boolean" }],
   } as const;
   for (let seq = 1; seq <= 3; seq++) {
-    async function* entries() {
-      await Promise.resolve();
-      yield [{ seq, at: 1_700_000_000_000, delta: insertTodo(`r${seq}`, seq) }];
-    }
     const outcomes = unwrapOrThrow(
       await icebergDestination({ store, clock }).write({
         id: `batch ${seq}`,
@@ -47,7 +49,7 @@ async function fill(
           schema,
           from: seq === 1 ? undefined : { epoch: "e", seq: seq - 1 },
         }]]),
-        entries: entries(),
+        entries: entriesOf(seq),
       }),
     );
     assertEquals(outcomes.get("todos")?.status, "committed");
@@ -138,10 +140,13 @@ test("Flags of maintain that cannot be meant are refused with what to do", () =>
   assertEquals(message("--help"), "help");
   assertEquals(message("--gateway", "a", "--dry-run", "--every", "60", "--no-compact"), {
     data: "lakesync-data",
+    lake: undefined,
+    config: undefined,
     gateways: ["a"],
     store: { kind: "sqlite" },
     dryRun: true,
     compact: false,
+    deletes: "rewrite",
     every: 60,
   });
 });

@@ -4,6 +4,14 @@
  * @module
  */
 export { defineLake, type LakeConfig, loadConfig, type LoadedConfig } from "./config.ts";
+export type {
+  FlowsConfig,
+  GatewayFlow,
+  LoadedFlow,
+  LoadedFlows,
+  OpenSource,
+  SourceFlow,
+} from "./config_flows.ts";
 export { type DenoDeployConfig, type DenoDeployServer, serveDenoDeploy } from "./deno_deploy.ts";
 export type { KvGatewaysConfig } from "./kv_gateways.ts";
 export type { FrontConfig } from "./config_front.ts";
@@ -25,6 +33,8 @@ export {
 export type { FlushThresholds } from "./flushing.ts";
 export type { GatewaysOptions } from "./gateways.ts";
 export type { CatalogueChoice, LakeChoice } from "./lake.ts";
+export { lakeStates } from "./lake_states.ts";
+export { rebuildLog, type RebuildLogOptions, type RebuildReport } from "./rebuild_log.ts";
 export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 export type { ShardConfig } from "./shards.ts";
 export type { StoreChoice, StoreKind } from "./stores.ts";

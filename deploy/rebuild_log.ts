@@ -60,6 +60,19 @@ export interface RebuildReport {
  * @param options The lake and the log.
  * @returns What it did; `CONFLICT` where the log is not empty or somebody still flushes to the lake,
  * `NOT_FOUND` where the lake has no table. After a failure the log is of no use: take a new one.
+ *
+ * @example A lake without tables
+ * ```ts
+ * import { filesCatalogue } from "@lakesync/adapter-iceberg";
+ * import { memoryObjectStore } from "@lakesync/adapter-memory";
+ * import { rebuildLog } from "@lakesync/deploy";
+ * import { memoryLogStore } from "@lakesync/gateway";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const catalogue = filesCatalogue(memoryObjectStore());
+ * const report = await rebuildLog({ catalogue, store: memoryLogStore(), id: "default" });
+ * assertEquals(report.ok ? "" : report.error.code, "NOT_FOUND");
+ * ```
  */
 export async function rebuildLog(options: RebuildLogOptions): Promise<Result<RebuildReport>> {
   const { catalogue, store, id, destination = "lake", onProgress = () => {} } = options;

@@ -149,6 +149,8 @@ test("a gateway rebuilt from its lake alone goes on: nothing flushed is lost, no
     unwrapOrThrow(await world.server.gateways[0]!.flush());
     await world.shown("alice");
 
+    const { epoch } = world.server.gateways[0]!.store;
+
     await world.loseAllButTheLakeOfNow(async () => {
       // Acknowledged, but never in the lake that is left.
       unwrapOrThrow(await alice.tables.notes.update("n1", { text: "acknowledged" }));
@@ -165,6 +167,7 @@ test("a gateway rebuilt from its lake alone goes on: nothing flushed is lost, no
     assertStringIncludes(again.stderr, "CONFLICT: There is a log in");
 
     await world.start();
+    assert(world.server.gateways[0]!.store.epoch !== epoch, "clients can tell the new log");
     await world.shown("carol");
     const [kept] = await world.shown("carol") as { text: string }[];
     assertEquals(kept?.text, "it's, \u{1F4A7}", "a new client has what the lake has");

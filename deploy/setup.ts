@@ -18,7 +18,7 @@ export async function setUp(
   const loaded = path === undefined ? undefined : await loadConfig(path);
   if (loaded?.ok === false) return loaded;
   const { tables, rules, limits, rates, front, shards } = loaded?.value ?? {};
-  const { lake, destinations, flushEvery, flushAt } = loaded?.value ?? {};
+  const { lake, destinations, flows, flushEvery, flushAt } = loaded?.value ?? {};
   if (auth === undefined) {
     logger.log("warn", "unauthenticated", {
       message:
@@ -42,6 +42,7 @@ export async function setUp(
     ...(shards !== undefined && { shards }),
     ...(lake !== undefined && { lake }),
     ...(destinations !== undefined && { destinations }),
+    ...(flows !== undefined && { flows }),
     ...(lakeUrl !== undefined && { lake: { ...lake, url: lakeUrl } }),
     ...(flushEvery !== undefined && { flushEvery }),
     ...(flushAt !== undefined && { flushAt }),

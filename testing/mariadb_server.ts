@@ -63,7 +63,8 @@ export async function findMariadb(options: FindMariadbOptions = {}): Promise<Mar
 
 function findPrograms(): MariadbPrograms | undefined {
   const path = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/bin"];
-  const find = (name: string) => path.map((bin) => join(bin, name)).find((file) => existsSync(file));
+  const find = (name: string) =>
+    path.map((bin) => join(bin, name)).find((file) => existsSync(file));
   const server = find("mariadbd");
   const install = find("mariadb-install-db");
   return server === undefined || install === undefined ? undefined : { server, install };
@@ -118,7 +119,7 @@ export interface MariadbServerOptions {
 
 /** A MariaDB server of its own in a temporary directory. It ends with the process that started it. */
 export class MariadbServer implements AsyncDisposable {
-  /** Where it is reached: the database `test`, as root without a password. */
+  /** Where it is reached: the database `mysql`, as root without a password. */
   readonly url: string;
   readonly #watcher: ChildProcessByStdio<Writable, Readable, null>;
   #output = "";

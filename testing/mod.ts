@@ -11,6 +11,16 @@ export type { SpawnScriptOptions } from "./process.ts";
 export { type FetchHandler, serveHandler, type TestServer } from "./serve.ts";
 export { withTempDir } from "./temp.ts";
 export { findMinio, type S3TestServer, startMinio } from "./s3_server.ts";
+export {
+  type CatalogueFault,
+  type CatalogueRequest,
+  type CatalogueServer,
+  faultyCatalogue,
+  findCatalogue,
+  JARS,
+  startIcebergRest,
+  startNessie,
+} from "./rest_catalogue.ts";
 export { testObjectStore, type WithObjectStore } from "./object_store.ts";
 export { faultyObjectStore, type StoreFault, type StoreOperation } from "./faulty_store.ts";
 export {

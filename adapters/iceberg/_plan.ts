@@ -45,7 +45,12 @@ export function planFor(version: TableVersion | undefined, part: FlushTable): Re
 /** Whether files that were made for another version of a table can be committed on this one. */
 export function rebase(
   version: TableVersion | undefined,
-  { part, plan, table }: { part: FlushTable; plan: SchemaPlan; table: string },
+  { part, plan, table, location }: {
+    part: FlushTable;
+    plan: SchemaPlan;
+    table: string;
+    location: string;
+  },
 ): Result<
   { status: "fits"; base: TableVersion } | { status: "moved"; watermark: Watermark | undefined }
 > {
@@ -53,6 +58,8 @@ export function rebase(
   if (!watermark.ok) return watermark;
   const moved = { status: "moved", watermark: watermark.value } as const;
   if (version === undefined || !sameWatermark(watermark.value, part.from)) return ok(moved);
+  // Somebody removed the table and made it again elsewhere.
+  if (version.metadata.location !== location) return ok(moved);
   const now = planFor(version, part);
   if (!now.ok) return now;
   // Another schema may have given the files' field ids to other columns.

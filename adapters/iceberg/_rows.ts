@@ -31,6 +31,21 @@ export interface RowColumns {
   readonly cells: readonly (readonly Cell[])[];
 }
 
+/** A row as a file has it. */
+export interface StoredRow {
+  readonly seq: number;
+  readonly at: number;
+  readonly op: string;
+  readonly rowId: string;
+  /** The stamp; a signed long will do. */
+  readonly hlc: bigint;
+  readonly clientId: string;
+  readonly txId: string | null;
+  /** The names of the columns that it carries. */
+  readonly columns: string | null;
+  readonly cells: readonly Cell[];
+}
+
 const ROW_WEIGHT = 100;
 
 /** Collects the rows of one table and gives them sorted by `id`, then `_hlc`. */
@@ -77,27 +92,41 @@ export class RowBuffer {
    * in its wire form. Then the buffer is of no more use.
    */
   add({ seq, at, delta }: FlushEntry): void {
+    const { op, rowId, hlc, clientId, txId = null } = delta;
+    const row = this.#add({ seq, at: Math.floor(at), op, rowId, hlc: BigInt(hlc), clientId, txId });
+    for (const cells of this.#cells) cells.push(null);
+    this.#weight += ROW_WEIGHT + this.#addCells(row, delta.columns);
+  }
+
+  /** Adds a row as a file has it: the cells in the table's order. */
+  addStored(stored: StoredRow): void {
+    this.#add(stored);
+    this.#columns.push(stored.columns);
+    for (const [i, cell] of stored.cells.entries()) this.#cells[i]!.push(cell);
+    this.#weight += ROW_WEIGHT;
+  }
+
+  #add({ seq, at, op, rowId, hlc, clientId, txId }: Omit<StoredRow, "columns" | "cells">): number {
     const row = this.#count++;
     this.#seq.push(seq);
-    this.#at.push(Math.floor(at));
-    this.#op.push(delta.op);
-    this.#clientId.push(delta.clientId);
-    this.#txId.push(delta.txId ?? null);
+    this.#at.push(at);
+    this.#op.push(op);
+    this.#clientId.push(clientId);
+    this.#txId.push(txId);
     if (row === this.#hlc.length) {
       const grown = new BigInt64Array(row * 2);
       grown.set(this.#hlc);
       this.#hlc = grown;
     }
-    this.#hlc[row] = BigInt(delta.hlc);
-    let code = this.#idCodes.get(delta.rowId);
+    this.#hlc[row] = hlc;
+    let code = this.#idCodes.get(rowId);
     if (code === undefined) {
       code = this.#ids.length;
-      this.#ids.push(delta.rowId);
-      this.#idCodes.set(delta.rowId, code);
+      this.#ids.push(rowId);
+      this.#idCodes.set(rowId, code);
     }
     this.#idCode.push(code);
-    for (const cells of this.#cells) cells.push(null);
-    this.#weight += ROW_WEIGHT + this.#addCells(row, delta.columns);
+    return row;
   }
 
   #addCells(

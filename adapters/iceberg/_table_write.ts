@@ -13,7 +13,8 @@ const DAY_MS = 86_400_000;
 
 /** The most rows of a data file. */
 export const FILE_ROWS = 131_072;
-/** The most bytes, roughly, that the rows of a data file take while they wait. */
+
+/** The most bytes, roughly, that the rows of a data file take while they wait, by default. */
 export const FILE_WEIGHT: number = 64 * 1024 * 1024;
 
 /** What a table is written with. */
@@ -30,6 +31,8 @@ export interface TableWriteOptions {
   readonly plan: SchemaPlan;
   /** That schema for the files' footers. */
   readonly schema: SchemaEntry;
+  /** The most bytes, roughly, that the rows of a data file take while they wait. */
+  readonly fileBytes: number;
 }
 
 /** A table's rows on their way into data files. */
@@ -68,7 +71,7 @@ export class TableWrite {
   isFullFor(entry: FlushEntry): boolean {
     const { count, weight } = this.#rows;
     if (count === 0) return false;
-    return count >= FILE_ROWS || weight >= FILE_WEIGHT ||
+    return count >= FILE_ROWS || weight >= this.options.fileBytes ||
       Math.floor(entry.at / DAY_MS) !== this.#day;
   }
 

@@ -61,6 +61,15 @@ export function upperTextBound(text: string): Uint8Array | undefined {
   return undefined;
 }
 
+/** Reads a text's bound; undefined where it is none. */
+export function readTextBound(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Bytes that are not above the given ones. */
 export function lowerBinaryBound(bytes: Uint8Array): Uint8Array {
   return bytes.slice(0, BOUND_LENGTH);

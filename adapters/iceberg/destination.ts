@@ -22,7 +22,7 @@ import { changesTable, emptyMetadata, schemaEntry, withSchema } from "./snapshot
 import { newSchemaPlan } from "./lake_schema.ts";
 import { planFor, progress, rebase } from "./_plan.ts";
 import type { TableVersion } from "./table.ts";
-import { TableWrite } from "./_table_write.ts";
+import { FILE_WEIGHT, TableWrite } from "./_table_write.ts";
 
 /** The most rows that wait in all tables of a batch together. */
 const TOTAL_ROWS = 262_144;
@@ -39,6 +39,13 @@ export interface IcebergDestinationOptions extends LakePlace {
    * @default {"iceberg"}
    */
   readonly name?: string;
+  /**
+   * A data file is written when its rows take about so many bytes, before they are compressed; or
+   * earlier: it has at most 131,072 rows, and 128 MiB wait in all tables together.
+   *
+   * @default {67_108_864}
+   */
+  readonly fileBytes?: number;
   /**
    * Tells when a snapshot was made.
    *
@@ -96,7 +103,8 @@ export interface IcebergDestinationOptions extends LakePlace {
  * ```
  */
 export function icebergDestination(options: IcebergDestinationOptions): Destination {
-  const { name = "iceberg", clock = systemClock, random = systemRandom } = options;
+  const { name = "iceberg", fileBytes = FILE_WEIGHT } = options;
+  const { clock = systemClock, random = systemRandom } = options;
   const catalogue = catalogueOf(options);
   const ports: CommitPorts = { catalogue, clock, random };
   const known = new Map<string, TableVersion>();
@@ -138,6 +146,7 @@ export function icebergDestination(options: IcebergDestinationOptions): Destinat
       base: base.value,
       plan: plan.value,
       schema,
+      fileBytes,
     });
   };
 
@@ -146,6 +155,7 @@ export function icebergDestination(options: IcebergDestinationOptions): Destinat
     const { table, part, plan } = write.options;
     let { base } = write.options;
     const { files } = write;
+    const { location } = base.metadata;
     const append = new AppendCommit(ports, {
       table,
       plan,
@@ -175,7 +185,7 @@ export function icebergDestination(options: IcebergDestinationOptions): Destinat
           return { status: "failed", error: outcome.error };
       }
       const newest = await load(table);
-      const again = newest.ok ? rebase(newest.value, { part, plan, table }) : newest;
+      const again = newest.ok ? rebase(newest.value, { part, plan, table, location }) : newest;
       if (!again.ok || again.value.status === "moved") {
         await discard();
         return again.ok ? again.value as FlushOutcome : { status: "failed", error: again.error };

@@ -1,5 +1,6 @@
 import {
   type ColumnType,
+  compareCodePoints,
   err,
   type LakeFile,
   type LakeReader,
@@ -8,10 +9,9 @@ import {
   ok,
   type Result,
 } from "@lakesync/core";
-import { readLongBound } from "./bounds.ts";
+import { readLongBound, readTextBound } from "./bounds.ts";
 import { catalogueOf, type LakePlace } from "./catalogue_files.ts";
 import { damaged, presentManifests, readEntries, type TableRef } from "./commit.ts";
-import { FIELD } from "./lake_schema.ts";
 import { keyOf } from "./location.ts";
 import type { DataFile } from "./manifest.ts";
 import {
@@ -21,6 +21,8 @@ import {
   type TableMetadata,
   watermarkOf,
 } from "./metadata.ts";
+import { bucketOf } from "./state_bucket.ts";
+import { STATE_FIELD } from "./state_schema.ts";
 import { presentSchema } from "./table.ts";
 
 /** Options of {@linkcode icebergLake}. */
@@ -119,6 +121,8 @@ async function filesOf(
     const entries = await readEntries(store, { ...ref, manifests: manifests.value });
     if (!entries.ok) return entries;
     const files: LakeFile[] = [];
+    const buckets = bucketsOf(ref.metadata);
+    const fields = new Map(fieldsOf(ref.metadata, snapshot).map(({ id, name }) => [name, id]));
     for (const { file } of entries.value) {
       const key = keyOf(file.path, { table: ref.table, location: ref.metadata.location });
       if (!key.ok) return key;
@@ -127,7 +131,7 @@ async function filesOf(
         key: key.value,
         rows: Number(file.rows),
         bytes: Number(file.bytes),
-        hlc: hlcRange(file),
+        ...rangesOf(file, { fields, buckets }),
       });
     }
     return ok(files);
@@ -137,10 +141,41 @@ async function filesOf(
   }
 }
 
-function hlcRange({ lowerBounds, upperBounds }: DataFile): LakeFile["hlc"] {
-  const min = readLongBound(lowerBounds.get(FIELD.hlc) ?? new Uint8Array());
-  const max = readLongBound(upperBounds.get(FIELD.hlc) ?? new Uint8Array());
-  // A stamp of the year 6429 or later is a negative long.
-  if (min === undefined || max === undefined || min < 0n) return undefined;
-  return { min: min.toString(), max: max.toString() };
+/** How many buckets of `id` a table's files are parted into; undefined where they are not. */
+function bucketsOf({ "partition-specs": specs }: TableMetadata): number | undefined {
+  const [spec, ...others] = specs;
+  const [field, ...more] = spec?.fields ?? [];
+  if (others.length > 0 || more.length > 0 || field?.["source-id"] !== STATE_FIELD.id) {
+    return undefined;
+  }
+  const count = /^bucket\[([1-9][0-9]*)\]$/.exec(field.transform)?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
+/** What a manifest tells of a file's stamps, ids and times. */
+function rangesOf(
+  { lowerBounds, upperBounds, partition }: DataFile,
+  { fields, buckets }: { fields: ReadonlyMap<string, number>; buckets: number | undefined },
+): Pick<LakeFile, "hlc" | "mayHave" | "committed"> {
+  const range = <T>(name: string, read: (bytes: Uint8Array) => T | undefined) => {
+    const field = fields.get(name);
+    const lower = field === undefined ? undefined : lowerBounds.get(field);
+    const upper = field === undefined ? undefined : upperBounds.get(field);
+    return { min: lower && read(lower), max: upper && read(upper) };
+  };
+  const hlc = range("_hlc", readLongBound);
+  const ids = range("id", readTextBound);
+  const { min: from, max: to } = range("_commit_ts", readLongBound);
+  return {
+    // A stamp of the year 6429 or later is a negative long.
+    hlc: hlc.min === undefined || hlc.max === undefined || hlc.min < 0n
+      ? undefined
+      : { min: hlc.min.toString(), max: hlc.max.toString() },
+    mayHave: (id) =>
+      (ids.min === undefined || compareCodePoints(id, ids.min) >= 0) &&
+      (ids.max === undefined || compareCodePoints(id, ids.max) <= 0) &&
+      (buckets === undefined || partition === null || bucketOf(id, buckets) === partition),
+    ...(from !== undefined && to !== undefined &&
+      { committed: { min: Number(from), max: Number(to) } }),
+  };
 }

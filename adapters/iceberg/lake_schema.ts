@@ -187,7 +187,12 @@ function fieldOf(
   column: ColumnSchema,
   { id, layout }: { id: number; layout: TableLayout },
 ): IcebergField {
-  return { id, name: layout.nameOf(column.name), required: false, type: ICEBERG_TYPES[column.type] };
+  return {
+    id,
+    name: layout.nameOf(column.name),
+    required: false,
+    type: ICEBERG_TYPES[column.type],
+  };
 }
 
 function mismatch(table: string, column: string, what: string): LakeSyncError {

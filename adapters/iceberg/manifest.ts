@@ -13,8 +13,14 @@ import type { PartitionField, PartitionSpec, SchemaEntry } from "./metadata.ts";
 /** Whether a manifest's entry is there from before (0), new (1) or gone (2). */
 export type EntryStatus = 0 | 1 | 2;
 
-/** A data file. */
+/** A data file, or a file of positions of deleted rows. */
 export interface DataFile {
+  /**
+   * 0: rows; 1: positions of deleted rows.
+   *
+   * @default {0}
+   */
+  readonly content?: 0 | 1;
   /** Its URL. */
   readonly path: string;
   /**
@@ -91,7 +97,7 @@ export interface ManifestHeader {
   readonly spec: PartitionSpec;
 }
 
-/** The bytes of a manifest of data files. */
+/** The bytes of a manifest, of data files or of delete files. */
 export function encodeManifest(
   entries: readonly ManifestEntry[],
   { schema, spec, sync }: ManifestHeader & { readonly sync: Uint8Array },
@@ -104,7 +110,7 @@ export function encodeManifest(
     ["partition-spec", JSON.stringify(spec.fields)],
     ["partition-spec-id", String(spec["spec-id"])],
     ["format-version", "2"],
-    ["content", "data"],
+    ["content", contentOf(entries) === 0 ? "data" : "deletes"],
   ]);
   return encodeAvroFile(
     {
@@ -154,7 +160,7 @@ export function manifestInfo(
     path: about.path,
     length: BigInt(about.length),
     specId: about.specId,
-    content: 0,
+    content: contentOf(entries),
     sequenceNumber: about.sequenceNumber,
     minSequenceNumber,
     addedSnapshotId: about.snapshotId,
@@ -198,6 +204,11 @@ export async function decodeManifestList(bytes: Uint8Array): Promise<ManifestInf
   return file.records.map((record) => guarded(() => recordInfo(record), file));
 }
 
+/** Data and deletes are never mixed in a manifest. */
+function contentOf(entries: readonly ManifestEntry[]): 0 | 1 {
+  return entries[0]?.file.content ?? 0;
+}
+
 function guarded<T>(read: () => T, file: AvroFile): T {
   try {
     return read();
@@ -215,7 +226,7 @@ function entryRecord(entry: ManifestEntry, field: PartitionField): AvroRecord {
     sequence_number: entry.sequenceNumber,
     file_sequence_number: entry.fileSequenceNumber,
     data_file: {
-      content: 0,
+      content: file.content ?? 0,
       file_path: file.path,
       file_format: "PARQUET",
       partition: { [field.name]: file.partition },
@@ -242,6 +253,7 @@ function recordEntry(record: AvroRecord): ManifestEntry {
     sequenceNumber: (record.sequence_number ?? null) as bigint | null,
     fileSequenceNumber: (record.file_sequence_number ?? null) as bigint | null,
     file: {
+      ...(file.content === 1 && { content: 1 as const }),
       path: text(file.file_path),
       partition: (Object.values(file.partition as AvroRecord)[0] ?? null) as number | null,
       rows: long(file.record_count),

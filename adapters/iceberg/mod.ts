@@ -1,10 +1,36 @@
 /**
- * The lake: Apache Iceberg tables in an object store, written and found again without a catalogue.
+ * The lake: Apache Iceberg tables in an object store, in a REST catalogue
+ * or without one.
  *
  * @module
  */
 export type { Catalogue, CommitOutcome } from "./catalogue.ts";
 export { filesCatalogue, type LakePlace } from "./catalogue_files.ts";
 export { icebergDestination, type IcebergDestinationOptions } from "./destination.ts";
+export type { AwsKeys, RestAuth } from "./rest_auth.ts";
+export { restCatalogue, type RestCatalogueOptions } from "./rest_catalogue.ts";
+export type { TablePlace } from "./rest_storage.ts";
 export { icebergLake, type IcebergLakeOptions } from "./lake.ts";
 export { lakeColumnName } from "./lake_schema.ts";
+export { type CompactOutcome, compactTable, type CompactTableOptions } from "./compact.ts";
+export { streamingEngine, type StreamingEngineOptions } from "./compact_fold.ts";
+export type {
+  CompactionEngine,
+  CompactionJob,
+  EngineFile,
+  FoldedBucket,
+  FoldedFile,
+} from "./compact_engine.ts";
+export type { ExpireOptions } from "./expire.ts";
+export type { DataFile } from "./manifest.ts";
+export type { EncodedFile } from "./parquet.ts";
+export type { IcebergField, LakeField } from "./lake_schema.ts";
+export type { SchemaEntry } from "./metadata.ts";
+export type { Positions } from "./state_deletes.ts";
+export {
+  maintainLake,
+  type MaintainLakeOptions,
+  type MaintainOutcome,
+  type MaintenanceLease,
+  type MaintenanceStep,
+} from "./maintain.ts";

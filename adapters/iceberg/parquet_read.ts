@@ -10,6 +10,8 @@ export interface ReadColumns {
   readonly columns: ReadonlyMap<number, ArrayLike<Cell | undefined>>;
 }
 
+const fromUtf8 = new TextDecoder();
+
 // Looked up by name: runtimes before Deno 2.6 and Node.js 22.15 lack it.
 const zstd: unknown = Reflect.get(zlib, "zstdDecompressSync");
 
@@ -20,26 +22,43 @@ const DECOMPRESSORS = {
   }),
 };
 
+/** Options of {@linkcode readColumns}. */
+export interface ReadColumnsOptions {
+  /**
+   * Which columns.
+   *
+   * @default {undefined} all
+   */
+  readonly fieldIds?: readonly number[];
+  /**
+   * Only these rows, by their places. What is not asked for costs little.
+   *
+   * @default {undefined} all
+   */
+  readonly places?: readonly number[];
+}
+
 /**
  * Reads columns of a Parquet file by their field ids. Times are microseconds.
  *
- * @param bytes The file.
- * @param fieldIds Which columns; all where it is left out.
  * @throws {RangeError} Where the file is damaged.
  */
 export async function readColumns(
   bytes: Uint8Array,
-  fieldIds?: readonly number[],
+  options: ReadColumnsOptions = {},
 ): Promise<ReadColumns> {
   try {
-    return await read(bytes, fieldIds);
+    return await read(bytes, options);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RangeError(`a data file is damaged: ${reason}`, { cause });
   }
 }
 
-async function read(bytes: Uint8Array, fieldIds?: readonly number[]): Promise<ReadColumns> {
+async function read(
+  bytes: Uint8Array,
+  { fieldIds, places }: ReadColumnsOptions,
+): Promise<ReadColumns> {
   const { buffer, byteOffset } = bytes;
   const slice = (start: number, end: number = bytes.length): ArrayBuffer =>
     buffer.slice(byteOffset + start, byteOffset + end) as ArrayBuffer;
@@ -47,8 +66,11 @@ async function read(bytes: Uint8Array, fieldIds?: readonly number[]): Promise<Re
   const metadata = parquetMetadata((whole ? buffer : slice(0)) as ArrayBuffer);
   const wanted = fieldIds === undefined ? undefined : new Set(fieldIds);
   const ids = new Map<string, number>();
-  for (const { name, field_id } of metadata.schema.slice(1)) {
-    if (field_id !== undefined && wanted?.has(field_id) !== false) ids.set(name, field_id);
+  const texts = new Set<number>();
+  for (const { name, field_id, converted_type, logical_type } of metadata.schema.slice(1)) {
+    if (field_id === undefined || wanted?.has(field_id) === false) continue;
+    ids.set(name, field_id);
+    if (converted_type === "UTF8" || logical_type?.type === "STRING") texts.add(field_id);
   }
   const rows = Number(metadata.num_rows);
   const columns = new Map<number, ArrayLike<Cell | undefined>>();
@@ -59,7 +81,11 @@ async function read(bytes: Uint8Array, fieldIds?: readonly number[]): Promise<Re
       columns: [...ids.keys()],
       utf8: false,
       compressors: DECOMPRESSORS,
-      parsers: { timestampFromMicroseconds: (micros: bigint) => micros },
+      parsers: {
+        timestampFromMicroseconds: (micros: bigint) => micros,
+        // Of few rows the texts are made below: to make all of them takes most of the time.
+        ...(places !== undefined && { stringFromBytes: (text: Uint8Array) => text }),
+      },
       onChunk: ({ columnName, columnData, rowStart }) => {
         const id = ids.get(columnName);
         if (id === undefined) return;
@@ -73,5 +99,16 @@ async function read(bytes: Uint8Array, fieldIds?: readonly number[]): Promise<Re
       },
     });
   }
-  return { rows, columns };
+  if (places === undefined) return { rows, columns };
+  for (const [id, cells] of columns) {
+    const isText = texts.has(id);
+    columns.set(
+      id,
+      places.map((place) => {
+        const cell = cells[place];
+        return isText && cell instanceof Uint8Array ? fromUtf8.decode(cell) : cell;
+      }),
+    );
+  }
+  return { rows: places.length, columns };
 }

@@ -61,7 +61,10 @@ export function authoriser(
 ): Authoriser {
   switch (auth?.kind) {
     case undefined:
-      return { headers: ({ headers }) => Promise.resolve(new Headers(headers)), refused: () => false };
+      return {
+        headers: ({ headers }) => Promise.resolve(new Headers(headers)),
+        refused: () => false,
+      };
     case "bearer":
       return {
         async headers({ headers }) {

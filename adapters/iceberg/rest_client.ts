@@ -142,9 +142,13 @@ export function isOpen(status: number): boolean {
 export function refusal({ status, body, cause }: RestAnswer, what: string): LakeSyncError {
   if (status === 0) {
     const reason = toLakeSyncError(cause, "STORAGE_ERROR").message;
-    return new LakeSyncError("STORAGE_ERROR", `The catalogue did not answer to ${what}: ${reason}`, {
-      cause,
-    });
+    return new LakeSyncError(
+      "STORAGE_ERROR",
+      `The catalogue did not answer to ${what}: ${reason}`,
+      {
+        cause,
+      },
+    );
   }
   const error = member(body, "error");
   const reason = [member(error, "type"), member(error, "message")]

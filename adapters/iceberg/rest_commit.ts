@@ -3,6 +3,7 @@ import type { CommitOutcome } from "./catalogue.ts";
 import { ancestry, currentSnapshot, type TableMetadata } from "./metadata.ts";
 import type { Json64 } from "./json64.ts";
 import { isOpen, refusal, type RestAnswer, type RestClient } from "./rest_client.ts";
+import { asked } from "./rest_session.ts";
 import { tableUpdates } from "./rest_updates.ts";
 import type { TableVersion } from "./table.ts";
 
@@ -19,6 +20,8 @@ export interface RestCommitOptions {
   readonly idempotent: boolean;
   /** How often the commit is tried where it is open what became of it. */
   readonly attempts: number;
+  /** How many commits to the table were lost in a row before this one. */
+  readonly losses: number;
   /** The newest version, asked anew. */
   load(): Promise<Result<TableVersion | undefined>>;
   /** The version that an answer holds; undefined where it holds none. */
@@ -44,7 +47,15 @@ export async function restCommit(
   /** Why it is open whether an earlier try was carried out, where it is. */
   let open: LakeSyncError | undefined;
   for (let attempt = 1;; attempt++) {
-    const answer = await client.send({ method: "POST", path, headers, body, once: true });
+    const sent = await asked(() =>
+      client.send({ method: "POST", path, headers, body, once: true })
+    );
+    if (!sent.ok) {
+      // It was not sent: there was nothing to authorise it with.
+      const outcome = open === undefined ? "failed" : "unknown";
+      return { status: outcome, error: open ?? sent.error };
+    }
+    const answer = sent.value;
     if (answer.status === 200) {
       const version = options.versionOf(answer);
       if (version !== undefined) return { status: "committed", version };
@@ -55,7 +66,7 @@ export async function restCommit(
       return open === undefined ? { status: "failed", error } : { status: "unknown", error: open };
     }
     if (!lost) open = error;
-    await client.wait(attempt, answer);
+    await client.wait(attempt + options.losses, answer);
     const newest = await options.load();
     if (!newest.ok || newest.value === undefined) {
       return { status: "unknown", error: open ?? (newest.ok ? error : newest.error) };

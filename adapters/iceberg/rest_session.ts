@@ -1,5 +1,5 @@
 import { err, LakeSyncError, ok, type Result, toLakeSyncError } from "@lakesync/core";
-import { member, type RestAnswer, type RestClient, refusal, textsOf } from "./rest_client.ts";
+import { member, refusal, type RestAnswer, type RestClient, textsOf } from "./rest_client.ts";
 
 /** What a catalogue says of itself, with what the caller says of it. */
 export interface RestConfig {

@@ -69,9 +69,7 @@ function propertyUpdates(base: TableMetadata, next: TableMetadata): RestUpdate[]
     !Object.hasOwn(next.properties, name)
   );
   return [
-    ...(set.length > 0
-      ? [{ action: "set-properties", updates: Object.fromEntries(set) }]
-      : []),
+    ...(set.length > 0 ? [{ action: "set-properties", updates: Object.fromEntries(set) }] : []),
     ...(removed.length > 0 ? [{ action: "remove-properties", removals: removed }] : []),
   ];
 }
@@ -91,7 +89,9 @@ function snapshotUpdates(base: TableMetadata, next: TableMetadata): RestUpdate[]
     updates.push({ action: "set-snapshot-ref", "ref-name": name, ...facts });
   }
   for (const name of Object.keys(had)) {
-    if (!Object.hasOwn(has, name)) updates.push({ action: "remove-snapshot-ref", "ref-name": name });
+    if (!Object.hasOwn(has, name)) {
+      updates.push({ action: "remove-snapshot-ref", "ref-name": name });
+    }
   }
   const gone = [...before].filter((id) => !after.has(id));
   if (gone.length > 0) updates.push({ action: "remove-snapshots", "snapshot-ids": gone });

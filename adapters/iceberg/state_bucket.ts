@@ -8,7 +8,20 @@ const utf8 = new TextEncoder();
 
 /** The bucket, from 0 on, that a text belongs to of so many. */
 export function bucketOf(text: string, buckets: number): number {
-  return (murmur3(utf8.encode(text)) & 0x7fff_ffff) % buckets;
+  return (murmur3(utf8Of(text)) & 0x7fff_ffff) % buckets;
+}
+
+const scratch = new Uint8Array(64);
+
+/** A text's UTF-8, valid until the next call: to call an encoder for each short id takes longer. */
+function utf8Of(text: string): Uint8Array {
+  if (text.length > scratch.length) return utf8.encode(text);
+  for (let i = 0; i < text.length; i++) {
+    const letter = text.charCodeAt(i);
+    if (letter > 127) return utf8.encode(text);
+    scratch[i] = letter;
+  }
+  return scratch.subarray(0, text.length);
 }
 
 /** The 32-bit Murmur3 hash (x86 variant) with seed 0, as a signed number. */

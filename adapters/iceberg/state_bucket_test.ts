@@ -13,10 +13,11 @@ test("The hash is that of the specification's test vectors", () => {
   assertEquals(murmur3(new Uint8Array()), 0);
 });
 
-test("Every text has a bucket within the number of buckets", () => {
+test("Every text has the bucket of its UTF-8, within the number of buckets", () => {
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), fc.integer({ min: 1, max: 4096 }), (text, n) => {
       const bucket = bucketOf(text, n);
+      assertEquals(bucket, (murmur3(utf8.encode(text)) & 0x7fff_ffff) % n);
       assert(Number.isInteger(bucket) && bucket >= 0 && bucket < n);
     }),
     { seed: 42 },

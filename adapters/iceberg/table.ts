@@ -18,6 +18,12 @@ export function versionKey(table: string, version: number): string {
   return `${table}/metadata/v${version}.metadata.json`;
 }
 
+/** The number of a version's key; undefined where it is the key of something else. */
+export function versionOf(key: string): number | undefined {
+  const number = VERSION_KEY.exec(key)?.[1];
+  return number === undefined ? undefined : Number(number);
+}
+
 const hintKey = (table: string): string => `${table}/metadata/version-hint.text`;
 
 /**
@@ -80,7 +86,7 @@ async function startingPoint(
     const page = await store.list(`${table}/metadata/v`, after === undefined ? {} : { after });
     if (!page.ok) return page;
     for (const { key } of page.value.objects) {
-      newest = Math.max(newest, Number(VERSION_KEY.exec(key)?.[1] ?? 0));
+      newest = Math.max(newest, versionOf(key) ?? 0);
     }
     after = page.value.next;
   } while (after !== undefined);

@@ -1,1 +1,6 @@
-export {};
+/**
+ * MySQL and MariaDB, for the deltas and the tables of `@lakesync/adapter-database`.
+ *
+ * @module
+ */
+export { mysqlServer, type MysqlServerOptions } from "./mysql_server.ts";

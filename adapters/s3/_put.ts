@@ -70,7 +70,7 @@ async function putWhole(
   object: { body: Uint8Array<ArrayBuffer>; name: string },
 ): Promise<Result<void>> {
   const { key, ifAbsent, signal } = put;
-  for (;;) {
+  for (let attempt = 1;; attempt++) {
     const answer = await requester.send({
       method: "PUT",
       key,
@@ -80,6 +80,7 @@ async function putWhole(
     });
     const outcome = await judge(requester, answer, { put, name: object.name });
     if (outcome !== "again") return outcome;
+    await requester.waitOrGiveUp(attempt, answer, { what: `the put of "${key}"`, signal });
   }
 }
 
@@ -122,7 +123,7 @@ async function putParts(
     const body = new TextEncoder().encode(
       `<CompleteMultipartUpload>${listed.join("")}</CompleteMultipartUpload>`,
     );
-    for (;;) {
+    for (let attempt = 1;; attempt++) {
       const answer = await requester.send({
         method: "POST",
         key,
@@ -135,7 +136,10 @@ async function putParts(
         signal,
       });
       const outcome = await judge(requester, answer, { put, name });
-      if (outcome === "again") continue;
+      if (outcome === "again") {
+        await requester.waitOrGiveUp(attempt, answer, { what: `the put of "${key}"`, signal });
+        continue;
+      }
       if (!outcome.ok) await abandon(requester, key, uploadId);
       return outcome;
     }

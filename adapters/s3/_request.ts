@@ -23,6 +23,8 @@ export interface S3Bucket {
   readonly credentials: S3CredentialsProvider;
   /** How often a request is tried. */
   readonly attempts: number;
+  /** How long a try may take, in ms. */
+  readonly timeoutMs: number;
   readonly clock?: Clock;
   readonly random?: Random;
   readonly scheduler?: Scheduler;
@@ -95,11 +97,25 @@ export class S3Requester {
           { cause: last },
         );
       }
-      await this.#scheduler.delay(
-        wait ?? this.#backoff(attempt),
-        request.signal === undefined ? {} : { signal: request.signal },
-      );
+      await this.#wait(wait ?? this.#backoff(attempt), request.signal);
     }
+  }
+
+  /**
+   * Waits before a request is sent once more whose answer said that another one was in its way.
+   * Throws where it was sent often enough.
+   */
+  async waitOrGiveUp(
+    attempt: number,
+    answer: S3Answer,
+    { what, signal }: { readonly what: string; readonly signal: AbortSignal | undefined },
+  ): Promise<void> {
+    if (attempt >= this.#bucket.attempts) throw unexpected(answer, what);
+    await this.#wait(this.#backoff(attempt), signal);
+  }
+
+  #wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    return this.#scheduler.delay(ms, signal === undefined ? {} : { signal });
   }
 
   #backoff(attempt: number): number {
@@ -129,20 +145,43 @@ export class S3Requester {
       region,
       datetime: new Date(this.#clock.now()).toISOString().replace(/[:-]|\.\d{3}/g, ""),
     }).sign();
-    const response = await fetch(signed.url, {
-      method,
-      headers: signed.headers,
-      ...(body !== undefined && { body }),
-      ...(signal !== undefined && { signal }),
-      redirect: "manual",
-    });
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const { response, bytes } = await this.#fetch(signed, { method, body, signal });
     const declared = response.headers.get("content-length");
     const packed = response.headers.get("content-encoding") !== null;
     if (method !== "HEAD" && !packed && declared !== null && Number(declared) !== bytes.length) {
       throw new Error(`the answer broke off after ${bytes.length} of ${declared} bytes`);
     }
     return { status: response.status, headers: response.headers, body: bytes };
+  }
+
+  /** The answer, read whole, unless that takes too long. */
+  async #fetch(
+    { url, headers }: { readonly url: URL; readonly headers: Headers },
+    { method, body, signal }: {
+      readonly method: string;
+      readonly body: Uint8Array<ArrayBuffer> | undefined;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<{ response: Response; bytes: Uint8Array<ArrayBuffer> }> {
+    const { timeoutMs } = this.#bucket;
+    const answered = new AbortController();
+    const late = new AbortController();
+    this.#scheduler.delay(timeoutMs, { signal: answered.signal }).then(() => late.abort());
+    try {
+      const response = await fetch(url, {
+        method,
+        headers,
+        ...(body !== undefined && { body }),
+        signal: signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]),
+        redirect: "manual",
+      });
+      return { response, bytes: new Uint8Array(await response.arrayBuffer()) };
+    } catch (cause) {
+      if (!late.signal.aborted) throw cause;
+      throw new Error(`no answer came in ${timeoutMs} ms`, { cause });
+    } finally {
+      answered.abort();
+    }
   }
 }
 
@@ -173,7 +212,8 @@ function describe(answer: Pick<S3Answer, "body">): string {
 }
 
 function mayPass(status: number): boolean {
-  return status === 408 || status === 429 || status >= 500;
+  // What is not implemented will not be the next time either.
+  return status === 408 || status === 429 || status >= 500 && status !== 501;
 }
 
 function retryAfterMs(headers: Headers): number | undefined {

@@ -15,6 +15,7 @@ async function withScript(
     delays: number[];
     requests: () => number;
   }) => Promise<void>,
+  late?: () => Promise<void> | undefined,
 ): Promise<void> {
   let count = 0;
   const delays: number[] = [];
@@ -26,7 +27,9 @@ async function withScript(
     attempts: 4,
     random: { bytes: (length) => new Uint8Array(length).fill(0xff), uuid: () => "put-1" },
     scheduler: {
-      delay(ms) {
+      delay(ms, { signal } = {}) {
+        // A signal ends the time of a request that was answered.
+        if (signal !== undefined) return late?.() ?? new Promise(() => {});
         delays.push(Math.round(ms));
         return Promise.resolve();
       },
@@ -176,5 +179,43 @@ test("an S3 answer that is not XML is an error, not a crash", async () => {
   await withScript(() => new Response("<html>&lol;<"), async ({ store }) => {
     const listed = await store.list("");
     assertEquals(listed.ok || listed.error.code, "STORAGE_ERROR");
+  });
+});
+
+test("an S3 that never gets over a conflict is given up on", async () => {
+  const script: Script = () => failure(409, "ConditionalRequestConflict");
+  await withScript(script, async ({ store, requests, delays }) => {
+    const put = await store.put("k", BODY, { ifAbsent: true });
+    assert(!put.ok && put.error.message.includes("ConditionalRequestConflict"), String(put));
+    assertEquals([requests(), delays], [4, [100, 200, 400]]);
+  });
+});
+
+test("an S3 request that is not answered in time is sent again", async () => {
+  const held = Promise.withResolvers<Response>();
+  const arrived = Promise.withResolvers<void>();
+  let timers = 0;
+  const script: Script = (_, count) => {
+    if (count > 1) return new Response(BODY);
+    arrived.resolve();
+    return held.promise;
+  };
+  await withScript(
+    script,
+    async ({ store, requests }) => {
+      assertEquals(unwrapOrThrow(await store.get("k")), BODY);
+      assertEquals(requests(), 2);
+      held.resolve(new Response(BODY));
+    },
+    () => ++timers === 1 ? arrived.promise : undefined,
+  );
+});
+
+test("an S3 that says that it cannot do it is not asked again", async () => {
+  await withScript(() => failure(501, "NotImplemented"), async ({ store, requests }) => {
+    const probed = await store.probe();
+    assert(!probed.ok && probed.error.message.includes("501 NotImplemented"), String(probed));
+    // The put, and the removal of what it may have left.
+    assertEquals(requests(), 2);
   });
 });

@@ -64,6 +64,12 @@ export interface S3ObjectStoreOptions {
    */
   readonly attempts?: number;
   /**
+   * How long a try may take, in ms; what an 8 MiB part needs on a slow line is well within it.
+   *
+   * @default {120_000}
+   */
+  readonly timeoutMs?: number;
+  /**
    * Physical time, for signatures.
    *
    * @default {systemClock}
@@ -122,6 +128,7 @@ const MIB = 2 ** 20;
  */
 export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
   const { bucket, prefix = "", region = "us-east-1", endpoint, attempts = 6 } = options;
+  const { timeoutMs = 120_000 } = options;
   const { partBytes = 8 * MIB, random = systemRandom } = options;
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) {
     throw new TypeError(`Cannot use "${bucket}" as a bucket: that is no bucket's name`);
@@ -135,6 +142,7 @@ export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
     region,
     credentials: options.credentials,
     attempts,
+    timeoutMs,
     random,
     ...(options.clock !== undefined && { clock: options.clock }),
     ...(options.scheduler !== undefined && { scheduler: options.scheduler }),

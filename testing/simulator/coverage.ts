@@ -29,6 +29,13 @@ export const FAULTS: readonly string[] = [
   "reset",
   "restore",
   "sqlite log opened",
+  "socket cut",
+  "socket half-open",
+  "socket late",
+  "socket expired",
+  "rules change",
+  "claims change",
+  "token expired",
 ];
 
 /** What the faults have to meet. */
@@ -44,6 +51,13 @@ export const WORK: readonly string[] = [
   "rejected CLOCK_DRIFT",
   "rejected STALE",
   "rejected TX_REJECTED",
+  "rejected FORBIDDEN_WRITE",
+  "socket",
+  "socket push",
+  "socket pull",
+  "socket page",
+  "ENTER",
+  "REMOVE",
   "flush",
   "flush fails",
 ];
@@ -51,11 +65,18 @@ export const WORK: readonly string[] = [
 /** How often what was held to its promise. */
 export const CHECKS: readonly string[] = [
   "check device",
+  "check dead letter",
   "check push answer",
   "check commit",
   "check lake on the way",
   "check lake in the end",
   "check log",
+  "check token",
+  "check page",
+  "check checkpoint rows",
+  "check view change",
+  "check write allowed",
+  "check allowed rows in the end",
   "check replay",
 ];
 

@@ -1,10 +1,17 @@
-import { type Client, createClient, httpTransport } from "@lakesync/client";
+import {
+  type Client,
+  createClient,
+  httpTransport,
+  type OpenSocket,
+  webSocketTransport,
+} from "@lakesync/client";
 import { type AppValue, type JsonValue, type SyncTransport } from "@lakesync/core";
 import { DeviceDisk } from "./disk.ts";
 import { DeviceWatch, type PlannedChange, type WatchContext } from "./device_watch.ts";
+import type { Issuer } from "./issuer.ts";
 import { SimClock, SimProcess } from "./process.ts";
 import type { DeviceSetting, WriteSpec } from "./schedule.ts";
-import { type AppVersion, freshValue, schemasOf, tablesOf } from "./tables.ts";
+import { type AppVersion, freshValue, JUDGED, schemasOf, tablesOf } from "./tables.ts";
 import type { Trace } from "./trace.ts";
 import type { VirtualTime } from "./virtual_time.ts";
 
@@ -19,7 +26,11 @@ export interface DeviceOptions {
   readonly trace: Trace;
   /** The network. */
   readonly send: (device: Device, process: SimProcess, request: Request) => Promise<Response>;
+  /** What opens its WebSockets. */
+  readonly sockets: (device: Device, process: SimProcess) => OpenSocket;
   readonly watch: Omit<WatchContext, "name">;
+  /** Signs its user's tokens; undefined where there is no authentication. */
+  readonly issuer: Issuer | undefined;
   /** A number that was never given before. */
   readonly count: () => number;
 }
@@ -68,6 +79,11 @@ export class Device {
     return `device${this.#options.index}`;
   }
 
+  /** Whose it is. */
+  get sub(): string {
+    return this.clientId.split(":")[0]!;
+  }
+
   get index(): number {
     return this.#options.index;
   }
@@ -83,7 +99,7 @@ export class Device {
 
   /** Starts the app. */
   async start(version: AppVersion = this.watch.version): Promise<void> {
-    const { setting, time, seed, trace, send, watch } = this.#options;
+    const { setting, time, seed, trace, send, sockets, watch, issuer } = this.#options;
     const start = ++this.#starts;
     const process = new SimProcess(time, {
       name: this.name,
@@ -97,17 +113,32 @@ export class Device {
       this.watch.evolved = true;
     }
     trace.note(this.name, `starts, version ${version}`);
-    const transport: SyncTransport = httpTransport({
+    const http = {
       url: "http://gateway",
       gateway: "main",
       scheduler: process.scheduler,
       timeoutMs: 10_000,
-      fetch: (request) => send(this, process, request),
-    });
+      fetch: (request: Request) => send(this, process, request),
+      ...(issuer !== undefined && {
+        getToken: async () => {
+          await process.take(40);
+          trace.count("token");
+          return await issuer.token(this.sub);
+        },
+      }),
+    };
+    const transport: SyncTransport = setting.socket === undefined
+      ? httpTransport(http)
+      : webSocketTransport({
+        ...http,
+        form: setting.socket,
+        open: sockets(this, process),
+        random: process.random,
+      });
     const opened = await createClient({
       tables: tablesOf(version),
       database: this.#disk.open(process),
-      transport: setting.live ? { ...transport, live: true } : transport,
+      transport: { ...transport, live: setting.live },
       clientId: this.clientId,
       sync: { auto: setting.auto, intervalMs: setting.intervalMs },
       clock: process.clock,
@@ -173,7 +204,8 @@ export class Device {
   async #change(table: AnyTable, write: WriteSpec): Promise<PlannedChange[]> {
     const { trace } = this.#options;
     const { id, how } = write;
-    const there = await table.get(id) !== undefined;
+    const before = await table.get(id);
+    const there = before !== undefined;
     const row = { table: write.table, rowId: id };
     if (there && how === "delete") {
       await table.delete(id);
@@ -182,12 +214,18 @@ export class Device {
     }
     const schema = schemasOf(this.watch.version).find(({ table }) => table === write.table)!;
     const columns = new Map<string, JsonValue>();
-    schema.columns.forEach((column, i) => {
+    schema.columns.filter(({ name }) => !JUDGED.has(name)).forEach((column, i) => {
       // An insert carries what must be there; a bit for each column says whether it goes along.
       const needed = !there && column.nullable !== true;
       if (!needed && (write.columns >> i) % 2 === 0) return;
       columns.set(column.name, freshValue(column.type, this.#options.count()) as JsonValue);
     });
+    if (write.judged !== undefined && (!there || write.judged.moves)) {
+      for (const name of ["team", "level"] as const) {
+        const value = write.judged[name];
+        if (value !== (before?.[name] ?? null)) columns.set(name, value);
+      }
+    }
     if (there && columns.size === 0) return [];
     const values = Object.fromEntries(columns) as Record<string, AppValue>;
     if (there) await table.update(id, values);
@@ -221,4 +259,10 @@ function changeText({ op, table, rowId, columns }: PlannedChange): string {
 }
 
 /** Several devices of one user, and others; their order is not that of their indexes. */
-const CLIENT_IDS = ["carol:b", "alice:phone", "bob", "alice:laptop", "dave"];
+export const CLIENT_IDS: readonly string[] = [
+  "carol:b",
+  "alice:phone",
+  "bob",
+  "alice:laptop",
+  "dave",
+];

@@ -7,6 +7,8 @@ import {
 } from "@lakesync/core";
 import { describe, type Line } from "./line.ts";
 import { addDelta, addRows, type Bags, type OracleRows, visibleRows } from "./oracle.ts";
+import { rowsFor, type View } from "./rules_oracle.ts";
+import type { Given } from "./rules_watch.ts";
 import { type AppVersion, schemasOf, shownValue } from "./tables.ts";
 
 /** A change that the app is about to commit. */
@@ -17,14 +19,16 @@ export type PlannedChange = Pick<Delta, "op" | "table" | "rowId"> & {
 /** What a {@linkcode DeviceWatch} asks the world. */
 export interface WatchContext {
   readonly name: string;
-  /** The log that a cursor is of. */
-  readonly lineOf: (cursor: string) => Line | undefined;
+  /** What a cursor stands for. */
+  readonly given: (cursor: string) => Given | undefined;
+  /** Whether a delta is a DELETE of a row that was gone already, which counts as done. */
+  readonly isDone: (deltaId: string) => boolean;
   /** Whether a delta may be lost: a restore took it, and its device could not know. */
   readonly excused: (delta: Delta) => boolean;
   /** The log's head when a gateway refused a delta so that it is stamped anew; undefined if none did. */
   readonly refusedAt: (deltaId: string) => number | undefined;
   /** Called with each check. */
-  readonly checked: () => void;
+  readonly checked: (what: string) => void;
   readonly violate: (promise: string, details: string) => void;
 }
 
@@ -34,6 +38,8 @@ interface Own {
   readonly json: string;
   readonly delta: Delta;
 }
+
+const EVERYTHING: View = { rules: undefined, claims: {} };
 
 /** States of an own delta, as docs/client.md's tables have them. */
 const UNSENT = 0;
@@ -51,6 +57,7 @@ export class DeviceWatch {
   #own = new Map<number, Own>();
   #line: Line | undefined;
   #seq = 0;
+  #views: readonly View[] = [EVERYTHING];
   /** The app's version. */
   version: AppVersion = 1;
   /** Whether the base lacks columns that the app has since it was upgraded. */
@@ -69,8 +76,8 @@ export class DeviceWatch {
   }
 
   /** The log that its base is of, and how far. */
-  get base(): { line: Line | undefined; seq: number } {
-    return { line: this.#line, seq: this.#seq };
+  get base(): { line: Line | undefined; seq: number; views: readonly View[] } {
+    return { line: this.#line, seq: this.#seq, views: this.#views };
   }
 
   /** Its own changes as they are now stamped, in the order of making. */
@@ -91,12 +98,14 @@ export class DeviceWatch {
     if (known.length === 0) return;
     const [state] = await this.#query("SELECT cursor, seq, due FROM lakesync_state");
     if (state === undefined) return;
-    this.#context.checked();
+    this.#context.checked("check device");
     await this.#checkOwn();
     this.#checkBase(state.cursor as string, state.seq as number);
     if (state.due === 0 && state.cursor !== "") this.evolved = false;
     this.#checkSettled();
-    if (!this.evolved) await this.checkShown(this.#expected(), `at seq ${this.#seq}`);
+    if (this.evolved) return;
+    const expected = this.#views.map((view) => this.#expected(view));
+    await this.checkShown(expected, `at seq ${this.#seq}`);
   }
 
   async #checkOwn(): Promise<void> {
@@ -136,8 +145,13 @@ export class DeviceWatch {
   async #checkGone(gone: readonly Own[]): Promise<void> {
     const rows = await this.#query("SELECT json FROM lakesync_rejected");
     const letters = new Set(rows.map(({ json }) => (JSON.parse(json as string) as Delta).deltaId));
+    const { checked, refusedAt, violate } = this.#context;
     for (const { delta } of gone) {
-      if (letters.has(delta.deltaId)) continue;
+      if (letters.has(delta.deltaId)) {
+        checked("check dead letter");
+        if (refusedAt(delta.deltaId) !== undefined) continue;
+        violate("nothing becomes a dead letter unless it was rejected", describe(delta));
+      }
       this.#context.violate("nothing is dropped in silence", `${describe(delta)} is gone`);
     }
   }
@@ -188,10 +202,11 @@ export class DeviceWatch {
   }
 
   #checkBase(cursor: string, seq: number): void {
-    const { violate, lineOf } = this.#context;
+    const { violate, given } = this.#context;
     if (cursor === "") return;
-    const line = lineOf(cursor);
-    if (line === undefined) return violate("a cursor is one that a gateway gave", cursor);
+    const stands = given(cursor);
+    if (stands === undefined) return violate("a cursor is one that a gateway gave", cursor);
+    const { line, views } = stands;
     if (line === this.#line && seq < this.#seq) {
       if (!this.mayGoBack) {
         violate("no client goes back in time", `from seq ${this.#seq} to ${seq}`);
@@ -209,6 +224,7 @@ export class DeviceWatch {
     }
     this.#line = line;
     this.#seq = seq;
+    this.#views = views;
   }
 
   /** What a client takes for settled is in its base. */
@@ -217,7 +233,7 @@ export class DeviceWatch {
       if (state !== SETTLED) continue;
       const seq = this.#line?.seqOf(delta.deltaId);
       if (seq !== undefined && seq <= this.#seq) continue;
-      if (this.#context.excused(delta)) continue;
+      if (this.#context.excused(delta) || this.#context.isDone(delta.deltaId)) continue;
       this.#context.violate(
         "an accepted delta stays on top until the base has it",
         `${describe(delta)} is ${
@@ -227,10 +243,10 @@ export class DeviceWatch {
     }
   }
 
-  /** What the log had at its position, with its own changes on top. */
-  #expected(): OracleRows {
+  /** What it may see of what the log had at its position, with its own changes on top. */
+  #expected(view: View): OracleRows {
     const bags: Bags = new Map();
-    if (this.#line !== undefined) addRows(bags, this.#line.rowsAt(this.#seq));
+    if (this.#line !== undefined) addRows(bags, rowsFor(view, this.#line.rowsAt(this.#seq)));
     for (const { state, delta } of this.#own.values()) if (state < SETTLED) addDelta(bags, delta);
     return visibleRows(bags);
   }
@@ -240,22 +256,26 @@ export class DeviceWatch {
     return own.map(({ delta, state }) => `${describe(delta)} in state ${state}`).join("; ");
   }
 
-  /** Holds what the app's tables show to rows. */
-  async checkShown(expected: OracleRows, when: string): Promise<void> {
+  /** Holds what the app's tables show to rows: one of these sets. */
+  async checkShown(expected: readonly OracleRows[], when: string): Promise<void> {
+    let fitting = expected;
     for (const { table, columns } of schemasOf(this.version)) {
       const names = ["id", ...columns.map(({ name }) => name)].join(", ");
       const rows = await this.#query(`SELECT ${names} FROM ${table} ORDER BY id`);
       const shown = rows.map((row) =>
         JSON.stringify([row.id, ...columns.map(({ name }) => shownValue(row[name]))])
       );
-      const should = [...expected.get(table) ?? []].sort(([a], [b]) => a < b ? -1 : 1).map((
-        [id, { values }],
-      ) => JSON.stringify([id, ...columns.map(({ name }) => shownValue(values.get(name)))]));
-      if (shown.join() === should.join()) continue;
+      const texts = fitting.map((rows) =>
+        [...rows.get(table) ?? []].sort(([a], [b]) => a < b ? -1 : 1).map(([id, { values }]) =>
+          JSON.stringify([id, ...columns.map(({ name }) => shownValue(values.get(name)))])
+        )
+      );
+      fitting = fitting.filter((_, i) => texts[i]!.join() === shown.join());
+      if (fitting.length > 0) continue;
       this.#context.violate(
         "a client shows what the log had, with its own changes on top",
         `${this.#context.name} ${when} shows ${table} ${shown.join(" ")} and not ${
-          should.join(" ")
+          texts.map((text) => text.join(" ")).join(" or ")
         }; on top: ${this.#onTop()}`,
       );
     }

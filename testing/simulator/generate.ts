@@ -1,8 +1,14 @@
 import { Prng } from "../prng.ts";
 import { addDisaster, addFault, DRAWN, type Feature, FEATURES } from "./faults.ts";
 import { addPattern } from "./patterns.ts";
+import { addRules } from "./rules_generate.ts";
 import type { DeviceSetting, Schedule, Setting } from "./schedule.ts";
 import { LONG_MS, Timeline } from "./timeline.ts";
+
+/** One seed in so many has users, tokens and rules. */
+const RULED = 3;
+/** One seed in so many has devices with WebSockets. */
+const SOCKETED = 4;
 
 /** The schedule of a seed. */
 export function generate(seed: number): Schedule {
@@ -17,7 +23,37 @@ export function generate(seed: number): Schedule {
     pass(plan);
   }
   addDisaster(plan);
-  return { seed, setting, steps: plan.steps.sort((a, b) => a.at - b.at) };
+  const schedule = { seed, setting, steps: plan.steps.sort((a, b) => a.at - b.at) };
+  const socketed = seed % SOCKETED === 0 ? addSockets(schedule) : schedule;
+  return seed % RULED === 0 ? addRules(socketed) : socketed;
+}
+
+/** The same schedule with WebSockets for those devices that sync by themselves. */
+function addSockets(schedule: Schedule): Schedule {
+  const { setting } = schedule;
+  const random = new Prng(BigInt(schedule.seed) + (2n << 32n));
+  const devices = setting.devices.map((device): DeviceSetting =>
+    device.auto && random.chance(0.8)
+      ? { ...device, live: true, socket: random.pick(["json", "json", "protobuf"]) }
+      : device
+  );
+  const steps = [...schedule.steps];
+  const end = steps.at(-1)?.at ?? 0;
+  for (let i = random.int(1, 5); i > 0; i--) {
+    steps.push({
+      at: random.int(1_000, end + 1_000),
+      do: "net",
+      device: random.int(0, devices.length - 1),
+      kind: random.pick(["drop request", "drop answer", "reset", "delay"]),
+      chance: random.pick([0.1, 0.3, 1]),
+      ms: random.int(500, 30_000),
+    });
+  }
+  return {
+    ...schedule,
+    setting: { ...setting, devices },
+    steps: steps.sort((a, b) => a.at - b.at),
+  };
 }
 
 function makeSetting(random: Prng): Setting {

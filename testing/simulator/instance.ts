@@ -1,6 +1,13 @@
 import { icebergDestination } from "@lakesync/adapter-iceberg";
-import type { LogStore, Result } from "@lakesync/core";
-import { createGateway, createHandler, type Gateway, type Handler } from "@lakesync/gateway";
+import type { LogStore, Result, Rules } from "@lakesync/core";
+import {
+  createGateway,
+  createHandler,
+  type Gateway,
+  type Handler,
+  type WsUpgrade,
+} from "@lakesync/gateway";
+import type { Issuer } from "./issuer.ts";
 import { SimClock, SimProcess } from "./process.ts";
 import type { Setting } from "./schedule.ts";
 import type { SharedLake } from "./shared_lake.ts";
@@ -23,7 +30,17 @@ export interface InstanceOptions {
   /** Called when its process has been killed. */
   readonly killed: () => void;
   readonly lake: SharedLake;
+  /** Signs tokens; undefined where there is no authentication. */
+  readonly issuer: Issuer | undefined;
   readonly violate: (promise: string, details: string) => void;
+}
+
+/** What an instance is started with. */
+export interface Config {
+  /** The tables that it puts. */
+  readonly tables?: AppVersion;
+  /** The rules that it puts. */
+  readonly rules?: Rules;
 }
 
 /** An answer as it goes over the wire. */
@@ -75,9 +92,10 @@ export class Instance {
     return this.#process !== undefined;
   }
 
-  /** Starts it, and has it put these tables where they are given. */
-  async start(tables?: AppVersion): Promise<void> {
-    const { time, seed, trace, setting, lake, openLog, violate } = this.#options;
+  /** Starts it, and has it put these tables and rules where they are given. */
+  async start(config: Config = {}): Promise<void> {
+    const { time, seed, trace, setting, lake, openLog, issuer, violate } = this.#options;
+    const { tables, rules } = config;
     const start = ++this.#starts;
     const { clock } = this;
     const process = new SimProcess(time, { name: this.name, clock, seed: seed + BigInt(start) });
@@ -85,7 +103,7 @@ export class Instance {
     trace.note(this.name, "starts");
     const store = await openLog(process);
     if (this.#process !== process) return;
-    if (!store.ok) return this.#failed(process, store.error.message, tables);
+    if (!store.ok) return this.#failed(process, store.error.message, config);
     const logger = {
       log: (level: string, event: string, facts: unknown = {}) => {
         if (process.alive) trace.note(this.name, `${level} ${event}`, JSON.stringify(facts));
@@ -96,6 +114,7 @@ export class Instance {
       logger,
       store: store.value,
       ...(tables !== undefined && { tables: schemasOf(tables) }),
+      ...(rules !== undefined && { rules }),
       destinations: [
         icebergDestination({ store: lake.open(process), clock, random: process.random }),
       ],
@@ -113,11 +132,14 @@ export class Instance {
       if (gateway.error.code !== "STORAGE_ERROR") {
         return violate("a gateway starts again", `${gateway.error.code}: ${gateway.error.message}`);
       }
-      return this.#failed(process, gateway.error.message, tables);
+      return this.#failed(process, gateway.error.message, config);
     }
     this.#gateway = gateway.value;
     this.#handler = createHandler({
       gateways: [gateway.value],
+      ...(issuer !== undefined && { auth: issuer.auth(clock) }),
+      clock,
+      scheduler: process.scheduler,
       random: process.random,
       logger,
     });
@@ -125,13 +147,13 @@ export class Instance {
   }
 
   /** Its store did not answer: what watches over it starts it again. */
-  #failed(process: SimProcess, message: string, tables: AppVersion | undefined): void {
+  #failed(process: SimProcess, message: string, config: Config): void {
     this.#options.trace.note(this.name, "cannot start", message);
     process.kill();
     if (this.#process === process) this.#process = undefined;
     const { time } = this.#options;
     time.at(time.now + 2_000, () => {
-      if (this.#process === undefined) void this.start(tables);
+      if (this.#process === undefined) void this.start(config);
     });
   }
 
@@ -187,26 +209,61 @@ export class Instance {
     return { status: response.status, headers: response.headers, body: response.body };
   }
 
+  /** Answers a request for a WebSocket; never, where its process dies over it. */
+  async upgrade(url: string, protocols: readonly string[]): Promise<WsUpgrade | Response> {
+    const headers = new Headers({
+      "upgrade": "websocket",
+      "connection": "upgrade",
+      "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+      "sec-websocket-protocol": protocols.join(", "),
+    });
+    return await this.#handler!.upgrade(new Request(url, { headers }));
+  }
+
   /** Puts tables to it, as an operator does; whether it took them. */
-  async putTables(version: AppVersion): Promise<boolean> {
+  putTables(version: AppVersion): Promise<boolean> {
+    return this.#put("schema", { tables: schemasOf(version) });
+  }
+
+  /** Puts rules to it, as an operator does; whether it took them. */
+  putRules(rules: Rules): Promise<boolean> {
+    return this.#put("rules", rules);
+  }
+
+  async #put(what: string, value: unknown): Promise<boolean> {
+    const headers = await this.#operator();
     if (this.process === undefined) return false;
     const answer = await this.answer({
       method: "PUT",
-      url: "http://gateway/v1/admin/main/schema",
-      headers: new Headers({ "content-type": "application/json" }),
-      body: JSON.stringify({ tables: schemasOf(version) }),
+      url: `http://gateway/v1/admin/main/${what}`,
+      headers,
+      body: JSON.stringify(value),
     });
+    this.#options.trace.note(this.name, `${what} put ${answer.status}`);
+    if (answer.status === 400) {
+      this.#options.violate(
+        "an operator's change is taken",
+        await new Response(answer.body).text(),
+      );
+    }
     return answer.status === 200;
+  }
+
+  async #operator(): Promise<Headers> {
+    return await this.#options.issuer?.admin() ??
+      new Headers({ "content-type": "application/json" });
   }
 
   /** Has it flush; up to where the lake is then, or undefined where that failed. */
   async flush(): Promise<number | undefined> {
     if (this.process === undefined) return undefined;
     const { trace } = this.#options;
+    const headers = await this.#operator();
+    if (this.process === undefined) return undefined;
     const answer = await this.answer({
       method: "POST",
       url: "http://gateway/v1/admin/main/flush",
-      headers: new Headers(),
+      headers,
       body: undefined,
     });
     const text = await new Response(answer.body).text();
@@ -218,7 +275,7 @@ export class Instance {
   }
 
   /** Starts it where it does not run. */
-  ensure(tables?: AppVersion): void {
-    if (!this.running) void this.start(tables);
+  ensure(config?: Config): void {
+    if (!this.running) void this.start(config);
   }
 }

@@ -4,7 +4,9 @@ import {
   type Bags,
   compareStamps,
   hasLife,
+  type OracleRow,
   type OracleRows,
+  visibleRow,
   visibleRows,
   type Written,
 } from "./oracle.ts";
@@ -99,6 +101,32 @@ export class Line {
     let view = this.#views.get(seq);
     if (view === undefined) this.#views.set(seq, view = visibleRows(this.bagsAt(seq)));
     return view;
+  }
+
+  /** A row as it shows after the first `seq` entries. */
+  rowAt(table: string, id: string, seq: number): OracleRow | undefined {
+    return visibleRow(this.bagAt(table, id, seq));
+  }
+
+  /** All registers of a row after the first `seq` entries. */
+  bagAt(table: string, id: string, seq: number): readonly Written[] {
+    const bags: Bags = new Map();
+    for (let i = 0; i < Math.min(seq, this.entries.length); i++) {
+      const { delta } = this.entries[i]!;
+      if (delta.rowId === id && delta.table === table) addDelta(bags, delta);
+    }
+    return bags.get(table)?.get(id) ?? [];
+  }
+
+  /** The transactions behind one seq up to another, each by its entries. */
+  transactionsIn(from: number, to: number): readonly (readonly LineEntry[])[] {
+    const found: (readonly LineEntry[])[] = [];
+    for (let at = from; at < Math.min(to, this.entries.length);) {
+      const { txLast } = this.entries[at]!;
+      found.push(this.entries.slice(at, txLast));
+      at = txLast;
+    }
+    return found;
   }
 
   /** All registers of the first `seq` entries. */

@@ -60,7 +60,7 @@ export function visibleRows(bags: Bags): OracleRows {
 }
 
 /** What a bag shows as; undefined where its row is not visible. */
-function visibleRow(bag: readonly Written[]): OracleRow | undefined {
+export function visibleRow(bag: readonly Written[]): OracleRow | undefined {
   let life: Written | undefined;
   for (const one of bag) {
     if (one.column === undefined && (life === undefined || beats(one, life))) life = one;

@@ -1,19 +1,5 @@
-/** A bug to plant: texts of the product, each of which stands in its file exactly once. */
-export interface Plant {
-  /** What is wrong then. */
-  readonly bug: string;
-  readonly edits: readonly {
-    /** The file, from the root. */
-    readonly file: string;
-    readonly find: string;
-    readonly replace: string;
-  }[];
-}
-
-/** One edit, as most bugs are. */
-function plant(bug: string, file: string, find: string, replace: string): Plant {
-  return { bug, edits: [{ file, find, replace }] };
-}
+import { type Plant, plant } from "./plant.ts";
+import { RULE_PLANTS } from "./rules_plants.ts";
 
 /** The bugs that the simulator has to find. */
 export const PLANTS: readonly Plant[] = [
@@ -209,4 +195,5 @@ export const PLANTS: readonly Plant[] = [
     'if (is && (was || before === "none"))',
     'if (is && (was || before !== "alive"))',
   ),
+  ...RULE_PLANTS,
 ];

@@ -40,6 +40,8 @@ export class SimProcess {
   readonly #onKill = new Set<() => void>();
   #alive = true;
   #frozenUntil = 0;
+  /** When it stood still. */
+  readonly #still: { readonly from: number; until: number }[] = [];
 
   constructor(
     time: VirtualTime,
@@ -69,12 +71,29 @@ export class SimProcess {
 
   /** It stands still for so long: a long pause of its garbage collector, or of its machine. */
   freeze(ms: number): void {
-    this.#frozenUntil = Math.max(this.#frozenUntil, this.#time.now + ms);
+    const { now } = this.#time;
+    const until = Math.max(this.#frozenUntil, now + ms);
+    this.#still.push({ from: Math.max(now, Math.min(this.#frozenUntil, until)), until });
+    this.#frozenUntil = until;
   }
 
   /** It goes on at once. */
   thaw(): void {
     this.#frozenUntil = 0;
+    for (const still of this.#still) still.until = Math.min(still.until, this.#time.now);
+  }
+
+  /** Since when it has been at work for so many milliseconds, not counting those in which it stood still. */
+  awakeSince(ms: number): number {
+    let { now } = this.#time;
+    let left = ms;
+    for (const { from, until } of this.#still.toReversed()) {
+      if (until <= from) continue;
+      if (now - until >= left) break;
+      left -= Math.max(0, now - until);
+      now = from;
+    }
+    return now - left;
   }
 
   /** Called when it is killed; the function that is returned calls that off. */

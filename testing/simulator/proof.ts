@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { argv, execPath, exit, stdout } from "node:process";
 import { fileURLToPath } from "node:url";
-import { type Plant, PLANTS } from "./plants.ts";
+import type { Plant } from "./plant.ts";
+import { PLANTS } from "./plants.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MAX_SEEDS = 1_000;
@@ -75,7 +76,8 @@ await Promise.all(Array.from({ length: JOBS }, async () => {
   for (let plant = waiting.shift(); plant !== undefined; plant = waiting.shift()) {
     const found = await hunt(plant);
     results.set(plant, found);
-    stdout.write(`${found?.seeds ?? "not found"}\t${plant.bug}\n`);
+    const promise = found === undefined ? "" : `: ${found.promise}`;
+    stdout.write(`${found?.seeds ?? "not found"}\t${plant.bug}${promise}\n`);
   }
 }));
 stdout.write("\n| bug | seeds | the promise that broke |\n| --- | --- | --- |\n");

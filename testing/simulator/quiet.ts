@@ -1,4 +1,7 @@
+import type { Device } from "./device.ts";
 import { checkStore } from "./log_check.ts";
+import type { OracleRows } from "./oracle.ts";
+import { rowsFor, type View } from "./rules_oracle.ts";
 import { upgrade } from "./steps.ts";
 import type { World } from "./world.ts";
 
@@ -24,14 +27,18 @@ export async function fallQuiet(world: World, end: number): Promise<void> {
     device.client?.resume();
   }
   let now = end;
+  let rules = world.rules === undefined;
   let schema = world.version === 2 || world.devices.every(({ watch }) => watch.version === 1);
   for (; now < end + QUIET_MS; now += POLL_MS) {
     await world.time.run(now);
-    if (world.time.stopped || (schema && agree(world))) return;
+    if (world.time.stopped || (schema && rules && agree(world))) return;
     if (!schema) {
       for (const instance of world.instances) {
         void upgrade(world, instance).then((put) => schema ||= put);
       }
+    }
+    if (!rules) {
+      void world.instances[0]!.putRules(world.rules!).then((put) => rules ||= put);
     }
     for (const [i, device] of world.devices.entries()) {
       if (!world.schedule.setting.devices[i]!.auto) void device.sync();
@@ -50,19 +57,35 @@ export async function fallQuiet(world: World, end: number): Promise<void> {
 
 function agree(world: World): boolean {
   const { line } = world.log;
-  return world.devices.every(({ watch }) =>
-    watch.base.line === line && watch.base.seq === line.head && watch.pending === 0 &&
-    !watch.evolved
-  );
+  return world.devices.every((device) => {
+    const { base, pending, evolved } = device.watch;
+    if (base.line !== line || base.seq !== line.head || pending > 0 || evolved) return false;
+    const may = rowsText(rowsFor(viewOf(world, device), line.rowsAt(line.head)));
+    return base.views.every((view) => rowsText(rowsFor(view, line.rowsAt(line.head))) === may);
+  });
+}
+
+/** Which rows these are. */
+function rowsText(rows: OracleRows): string {
+  return [...rows].map(([table, byId]) => `${table}: ${[...byId.keys()].sort().join()}`).join();
+}
+
+/** What a device may see in the end. */
+function viewOf({ rules, issuer }: World, { sub }: Device): View {
+  return { rules, claims: issuer?.claimsOf(sub) ?? {} };
 }
 
 /** Every device, and every log, has what was acknowledged. */
 export async function checkLogs(world: World): Promise<void> {
   const { line } = world.log;
   for (const device of world.devices) {
-    await device.watch.checkShown(line.rowsAt(line.head), "in the end");
+    const rows = rowsFor(viewOf(world, device), line.rowsAt(line.head));
+    await device.watch.checkShown([rows], "in the end");
+    if (world.issuer !== undefined) world.trace.count("check allowed rows in the end");
     for (const delta of device.watch.own) {
-      if (line.seqOf(delta.deltaId) === undefined && !world.pushes.isExcused(delta)) {
+      const { pushes } = world;
+      if (pushes.isExcused(delta) || pushes.isDone(delta.deltaId)) continue;
+      if (line.seqOf(delta.deltaId) === undefined) {
         world.violate("an accepted delta is never lost", `${delta.deltaId} is not in the log`);
       }
     }

@@ -1,4 +1,6 @@
 /** What a run is made of, as data: generated from the seed first, so that it can be cut down. */
+import type { Rules } from "@lakesync/core";
+import type { OracleClaims } from "./rules_oracle.ts";
 
 /** A change that a device tries to make; what it comes to depends on the rows that it has. */
 export interface WriteSpec {
@@ -7,6 +9,25 @@ export interface WriteSpec {
   readonly how: "delete" | "change";
   /** A bit for each column: whether a change carries it. */
   readonly columns: number;
+  /**
+   * What rules go by: an insert carries it, an update only where the row moves. Undefined where there
+   * are no rules.
+   */
+  readonly judged?: {
+    readonly team: string | null;
+    readonly level: number | null;
+    readonly moves: boolean;
+  };
+}
+
+/** Users, tokens, and rules. */
+export interface RulesSetting {
+  /** The rules at first; null for none. */
+  readonly rules: Rules | null;
+  /** What each user's tokens say at first. */
+  readonly claims: { readonly [sub: string]: OracleClaims };
+  /** A token is good for so long, in s. */
+  readonly tokenSeconds: number;
 }
 
 /** A device's setting. */
@@ -17,6 +38,8 @@ export interface DeviceSetting {
   readonly auto: boolean;
   /** Whether it keeps a pull under way. */
   readonly live: boolean;
+  /** The form of the messages on its WebSocket, which it has where it is live; undefined where it has none. */
+  readonly socket?: "json" | "protobuf";
   readonly intervalMs: number;
 }
 
@@ -39,6 +62,8 @@ export interface Setting {
   readonly diskMs: number;
   /** How wrong each instance's own clock is, in ms: the store's is what counts. */
   readonly instanceSkewMs: readonly number[];
+  /** Who may what; undefined where there is no authentication. */
+  readonly auth?: RulesSetting;
 }
 
 /** What goes wrong on the way for a while. */
@@ -97,6 +122,8 @@ export type Step =
       readonly ms: number;
     }
     | { readonly do: "log"; readonly kind: LogKind; readonly chance: number; readonly ms: number }
+    | { readonly do: "rules"; readonly instance: number; readonly rules: Rules }
+    | { readonly do: "claims"; readonly sub: string; readonly claims: OracleClaims }
     | { readonly do: "backup" }
     | { readonly do: "restore" }
     | { readonly do: "reset"; readonly keepLake: boolean }

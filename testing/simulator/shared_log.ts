@@ -32,6 +32,10 @@ export interface SharedLogOptions {
   readonly fault: (name: string) => LogFault;
   /** Called when the log was trimmed up to a seq. */
   readonly trimmed: (through: number) => void;
+  /** Called with what the store has of rules, whenever that may have changed. */
+  readonly ruled: (text: string | undefined) => void;
+  /** Called before each append of deltas is added to the line. */
+  readonly appends: (clientId: string, deltas: readonly Delta[]) => void;
   readonly violate: (promise: string, details: string) => void;
 }
 
@@ -103,6 +107,7 @@ export class SharedLog {
     }
     now = undefined;
     this.#line = this.#line.fork(backup.head, backup.trimmed);
+    this.#options.ruled(unwrapOrThrow(await this.#memory.getValue("rules")));
   }
 
   /** Begins with nothing, and another epoch; every instance must be dead. */
@@ -111,6 +116,7 @@ export class SharedLog {
     this.#changes = [];
     this.#memory = this.#make(this.#options.clock);
     this.#line = new Line();
+    this.#options.ruled(undefined);
   }
 
   /** An instance's process was killed: the server goes on without it. */
@@ -215,6 +221,8 @@ export class SharedLog {
     });
     if (!appended.ok || planned === undefined) return appended;
     const { entries } = planned;
+    const rules = planned.values?.get("rules");
+    if (typeof rules === "string") this.#options.ruled(rules);
     if (entries.length + asked.length + (planned.values?.size ?? 0) > 0) {
       const { plan: _, ...change } = { clientId: request.clientId, plan: planned, asked };
       this.#note({ do: "append", ...change, plan: { ...planned } });
@@ -222,7 +230,9 @@ export class SharedLog {
     if (entries.length > 0) {
       const read = unwrapOrThrow(await memory.read(head, { limit: entries.length }));
       for (const { seq, json } of read) trace.note(process.name, `log ${seq}`, json);
-      const fault = this.#line.append(read.map(({ json }) => JSON.parse(json) as Delta));
+      const deltas = read.map(({ json }) => JSON.parse(json) as Delta);
+      this.#options.appends(request.clientId, deltas);
+      const fault = this.#line.append(deltas);
       if (fault !== undefined) violate("the log has each delta once", fault);
       if (appended.value.head.seq !== this.#line.head) {
         violate("the log has no gaps", `head ${appended.value.head.seq}, not ${this.#line.head}`);

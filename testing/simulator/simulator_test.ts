@@ -39,6 +39,16 @@ test({ name: "the first seeds keep every promise", timeoutMs: 120_000 }, async (
   }
 });
 
+test({ name: "a seed with rules and WebSockets replays exactly", timeoutMs: 120_000 }, async () => {
+  const schedule = generate(12);
+  const { devices, auth } = schedule.setting;
+  assert(auth !== undefined && devices.some(({ socket }) => socket !== undefined));
+  const first = await simulate(schedule);
+  const again = await simulate(schedule);
+  assert((first.counts.get("check page") ?? 0) > 0 && (first.counts.get("socket page") ?? 0) > 0);
+  assertEquals([again.digest, again.counts], [first.digest, first.counts]);
+});
+
 test("a schedule runs with a part of its steps", async () => {
   const schedule = generate(3);
   const places = [...schedule.steps.keys()].filter((place) => place % 3 === 0);

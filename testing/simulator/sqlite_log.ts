@@ -96,7 +96,7 @@ export class SqliteLog {
   }
 
   #watched(store: LogStore, process: SimProcess): LogStore {
-    const { latencyMs, trace } = this.#options;
+    const { latencyMs, time, trace } = this.#options;
     const through = async <T>(run: () => Promise<T>): Promise<T> => {
       await process.take(latencyMs);
       const result = await run();
@@ -111,7 +111,7 @@ export class SqliteLog {
       append: (request) =>
         through(async () => {
           const appended = await store.append(request);
-          if (this.#store === store) await this.#catchUp(store);
+          if (this.#store === store) await this.#catchUp(store, request.clientId);
           return appended;
         }),
       read: (after, options) => through(() => store.read(after, options)),
@@ -124,7 +124,8 @@ export class SqliteLog {
       trim: (options) =>
         through(async () => {
           if (this.#store === store) await this.#catchUp(store);
-          const trimmed = await store.trim(options);
+          // It lets other things of the process have their turns, but no time passes by that.
+          const trimmed = await time.hold(store.trim(options));
           if (this.#store !== store) return trimmed;
           const { trimmed: edge } = unwrapOrThrow(await store.stats());
           if (edge > this.#line.trimmed) {
@@ -144,16 +145,19 @@ export class SqliteLog {
   }
 
   /** Reads what came to the log. */
-  #catchUp(store: LogStore): Promise<void> {
+  #catchUp(store: LogStore, clientId?: string): Promise<void> {
     this.#reading = this.#reading.then(async () => {
       if (this.#store !== store) return;
+      const rules = await store.getValue("rules");
       const read = await store.read(this.#line.head, { limit: 1_000_000 });
       // Its process was killed, or it was closed, meanwhile.
-      if (!read.ok || this.#store !== store) return;
+      if (!read.ok || !rules.ok || this.#store !== store) return;
+      this.#options.ruled(rules.value);
       for (const { seq, json } of read.value) {
         this.#options.trace.note("sqlite", `log ${seq}`, json);
       }
       const deltas = read.value.map(({ json }) => JSON.parse(json) as Delta);
+      if (clientId !== undefined && deltas.length > 0) this.#options.appends(clientId, deltas);
       const fault = this.#line.append(deltas);
       if (fault !== undefined) this.#options.violate("the log has each delta once", fault);
     });

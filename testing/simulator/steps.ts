@@ -66,6 +66,12 @@ export function doStep(world: World, step: Step): void {
       return world.lakeFaults.add({ ...step, until: now + step.ms });
     case "log":
       return world.logFaults.add({ ...step, until: now + step.ms });
+    case "rules":
+      world.rules = step.rules;
+      return void instance!.putRules(step.rules);
+    case "claims":
+      world.trace.count("claims change");
+      return world.issuer?.change(step.sub, step.claims);
     case "backup":
       return void world.time.hold(backUp(world));
     case "restore":
@@ -106,7 +112,7 @@ async function restore(world: World, backup: Backups): Promise<void> {
   await world.log.restore(backup.log);
   await world.lake.restore(backup.lake);
   world.lakeWatch.begin(backup.before, { sameLake: false });
-  for (const instance of world.instances) instance.ensure(world.version);
+  for (const instance of world.instances) instance.ensure(world.config);
 }
 
 function reset(world: World, keepLake: boolean): void {
@@ -119,5 +125,5 @@ function reset(world: World, keepLake: boolean): void {
   world.log.reset();
   world.network.storeChanged();
   world.backup = undefined;
-  for (const instance of world.instances) instance.ensure(world.version);
+  for (const instance of world.instances) instance.ensure(world.config);
 }

@@ -11,8 +11,13 @@ import {
 /** A version of the app: the second one has a nullable column more in each table. */
 export type AppVersion = 1 | 2;
 
-const items = { n: integer(), amount: number().nullable(), text: string().nullable() };
-const notes = { body: string(), extra: json().nullable() };
+/** What rules go by; nobody writes it where there are none. */
+const judged = { team: string().nullable(), level: integer().nullable() };
+const items = { n: integer(), amount: number().nullable(), text: string().nullable(), ...judged };
+const notes = { body: string(), extra: json().nullable(), ...judged };
+
+/** The columns that rules go by. */
+export const JUDGED: ReadonlySet<string> = new Set(Object.keys(judged));
 
 const TABLES: Readonly<Record<AppVersion, readonly Table[]>> = {
   1: [defineTable("items", items), defineTable("notes", notes)],
@@ -21,6 +26,7 @@ const TABLES: Readonly<Record<AppVersion, readonly Table[]>> = {
     defineTable("notes", {
       body: string().nullable(),
       extra: json().nullable(),
+      ...judged,
       added: string().nullable(),
     }, {
       version: 2,

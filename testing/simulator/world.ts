@@ -1,15 +1,18 @@
-import type { ObjectStore, PushAnswer, PushRequest } from "@lakesync/core";
+import type { Delta, ObjectStore, Rules } from "@lakesync/core";
 import { Prng } from "../prng.ts";
 import { type BadTime, BadTimes } from "./bad_times.ts";
 import { Device } from "./device.ts";
-import { Instance } from "./instance.ts";
+import { type Config, Instance } from "./instance.ts";
+import { Issuer } from "./issuer.ts";
 import { LakeWatch } from "./lake_watch.ts";
 import type { Line } from "./line.ts";
 import { Network } from "./network.ts";
 import { SimClock } from "./process.ts";
 import { PushWatch } from "./push_watch.ts";
+import { RulesWatch } from "./rules_watch.ts";
 import type { LakeKind, LogKind, Schedule } from "./schedule.ts";
 import { type Backup, SharedLog } from "./shared_log.ts";
+import { socketsOf } from "./socket_network.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import { SharedLake } from "./shared_lake.ts";
 import type { AppVersion } from "./tables.ts";
@@ -37,11 +40,14 @@ export class World {
   readonly network: Network;
   readonly pushes: PushWatch;
   readonly lakeWatch: LakeWatch;
-  readonly #cursors = new Map<string, Line>();
+  readonly rulesWatch: RulesWatch;
+  readonly issuer: Issuer | undefined;
   readonly lakeFaults: BadTimes<LakeKind, BadTime<LakeKind> & { readonly commits: boolean }>;
   readonly logFaults: BadTimes<LogKind>;
   violation: Violation | undefined;
   version: AppVersion = 1;
+  /** The rules that the operator wants; undefined where there are none yet. */
+  rules: Rules | undefined;
   backup: Backups | undefined;
   #count = 0;
 
@@ -55,6 +61,17 @@ export class World {
     this.random = new Prng(seed + 1n);
     this.storeClock = new SimClock(time, { skewMs: 0, grainMs: setting.grainMs });
     const violate = this.violate;
+    const { auth } = setting;
+    this.rules = auth?.rules ?? undefined;
+    this.issuer = auth && new Issuer(time, {
+      clock: new SimClock(time, { skewMs: 0, grainMs: 1 }),
+      seconds: auth.tokenSeconds,
+      claims: auth.claims,
+    });
+    const { issuer } = this;
+    const line = () => this.log.line;
+    this.rulesWatch = new RulesWatch({ time, trace, issuer, line, violate });
+    this.pushes = new PushWatch({ trace, violate, line, rules: this.rulesWatch });
     const drawn = { now: () => time.now, random: this.random, trace };
     this.logFaults = new BadTimes("log", drawn);
     this.lakeFaults = new BadTimes("lake", drawn);
@@ -64,6 +81,9 @@ export class World {
       trace,
       fault: (name: string) => this.logFaults.draw(name),
       trimmed: (through: number) => this.pushes.trimmed({ through, devices: this.devices }),
+      ruled: (text: string | undefined) => this.rulesWatch.stored(text),
+      appends: (clientId: string, deltas: readonly Delta[]) =>
+        this.pushes.appends(clientId, deltas),
       violate,
     };
     this.log = setting.store === "sqlite"
@@ -93,12 +113,11 @@ export class World {
           openLog: (process) => this.log.open(process),
           killed: () => this.log.killed(),
           lake: this.lake,
+          issuer,
           violate,
         }),
       );
     }
-    const line = () => this.log.line;
-    this.pushes = new PushWatch({ trace, violate, line });
     this.lakeWatch = new LakeWatch({
       lake: this.lake,
       trace,
@@ -112,8 +131,8 @@ export class World {
       seed,
       instances: this.instances,
       latencyMs: 20,
-      pushed: (request: PushRequest, answer: PushAnswer) => this.pushes.answered(request, answer),
-      cursor: (text) => this.#cursors.set(text, this.log.line),
+      pushes: this.pushes,
+      rules: this.rulesWatch,
       violate,
     }, setting.devices.length);
     this.network.storageFails = () => this.logFaults.any;
@@ -124,10 +143,16 @@ export class World {
     for (const index of this.schedule.setting.devices.keys()) {
       this.devices.push(await this.#makeDevice(index));
     }
-    void this.instances[0]!.start(1).then(() => {
+    void this.instances[0]!.start({ ...this.config, tables: 1 }).then(() => {
       for (const instance of this.instances.slice(1)) void instance.start();
     });
     for (const device of this.devices) this.time.at(0, () => void device.start());
+  }
+
+  /** What an operator gives an instance of a new store. */
+  get config(): Config {
+    const { version, rules } = this;
+    return { tables: version, ...(rules !== undefined && { rules }) };
   }
 
   /** Removes what stands on real disks. */
@@ -145,13 +170,16 @@ export class World {
       latencyMs: setting.diskMs,
       time: this.time,
       trace: this.trace,
+      issuer: this.issuer,
       send: (device, process, request) => this.network.send(device, process, request),
+      sockets: (device, process) => socketsOf(this.network, { device, process }),
       count: () => ++this.#count,
       watch: {
-        lineOf: (cursor) => this.#cursors.get(cursor),
+        given: (cursor) => this.rulesWatch.given(cursor),
         excused: (delta) => this.pushes.isExcused(delta),
+        isDone: (deltaId) => this.pushes.isDone(deltaId),
         refusedAt: (deltaId) => this.pushes.refusedAt(deltaId),
-        checked: () => this.trace.count("check device"),
+        checked: (what) => this.trace.count(what),
         violate: this.violate,
       },
     });

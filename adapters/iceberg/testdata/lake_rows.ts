@@ -14,6 +14,7 @@ import {
   unwrapOrThrow,
   type Watermark,
 } from "@lakesync/core";
+import type { Catalogue } from "../catalogue.ts";
 import { icebergLake } from "../lake.ts";
 
 /** Noon, UTC, of a day. */
@@ -124,8 +125,16 @@ export interface ReadFile {
 }
 
 /** The files of a table, read by hyparquet: timestamps as bigint microseconds. */
-export async function readFiles(store: ObjectStore, table: string): Promise<ReadFile[]> {
-  const scan = unwrapOrThrow(await icebergLake({ store }).scan(table));
+export async function readFiles(
+  lake: ObjectStore | Catalogue,
+  table: string,
+  snapshotId?: bigint,
+): Promise<ReadFile[]> {
+  const [place, store] = "store" in lake
+    ? [{ catalogue: lake }, lake.store]
+    : [{ store: lake }, lake];
+  const options = snapshotId === undefined ? {} : { snapshotId };
+  const scan = unwrapOrThrow(await icebergLake(place).scan(table, options));
   const files: ReadFile[] = [];
   for (const { key } of scan.files) files.push(await readFile(store, key));
   return files;
@@ -161,14 +170,22 @@ async function readFile(store: ObjectStore, key: string): Promise<ReadFile> {
 }
 
 /** All rows of a table in the order of their seqs. */
-export async function readRows(store: ObjectStore, table: string): Promise<LakeRow[]> {
-  const rows = (await readFiles(store, table)).flatMap((file) => file.rows);
+export async function readRows(
+  store: ObjectStore | Catalogue,
+  table: string,
+  snapshotId?: bigint,
+): Promise<LakeRow[]> {
+  const rows = (await readFiles(store, table, snapshotId)).flatMap((file) => file.rows);
   return rows.sort((a, b) => Number(a.get("_seq")) - Number(b.get("_seq")));
 }
 
 /** The seqs in a table, in order; one that is there twice is there twice. */
-export async function readSeqs(store: ObjectStore, table: string): Promise<number[]> {
-  return (await readRows(store, table)).map((row) => Number(row.get("_seq")));
+export async function readSeqs(
+  store: ObjectStore | Catalogue,
+  table: string,
+  snapshotId?: bigint,
+): Promise<number[]> {
+  return (await readRows(store, table, snapshotId)).map((row) => Number(row.get("_seq")));
 }
 
 /** All keys of a store. */

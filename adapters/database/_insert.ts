@@ -1,0 +1,154 @@
+import {
+  type FlushBatch,
+  type FlushEntry,
+  type FlushOutcome,
+  LakeSyncError,
+  type SqlParameter,
+  type SqlServer,
+  type SqlWork,
+  type Watermark,
+} from "@lakesync/core";
+import { foldEntries } from "./_fold.ts";
+import { firstNumber, raw, sql, writeRows } from "./_sql.ts";
+import { DELTAS, rowKey, TABLES } from "./_tables.ts";
+
+/** The most deltas that wait for one round of statements. */
+const ROUND_DELTAS = 5_000;
+/** The most characters of JSON that they have. */
+const ROUND_CHARS = 4 * 1024 * 1024;
+
+/** A delta on its way, with its text. */
+interface Waiting {
+  readonly entry: FlushEntry;
+  readonly text: string;
+}
+
+/** What a table's part has come to. */
+interface Part {
+  /** Entries up to here are there already. */
+  readonly after: number;
+  readonly done: number;
+  deltas: number;
+  chars: number;
+}
+
+/** Inserts a batch within a transaction: deltas, what they merge to, watermarks. */
+export async function insertBatch(
+  work: SqlWork,
+  options: { server: SqlServer; batch: FlushBatch },
+): Promise<Map<string, FlushOutcome>> {
+  const { server, batch } = options;
+  const { dialect } = server;
+  // One writer at a time: places rise in the order of commits, and states are nobody else's.
+  const head = await work.run(
+    sql`SELECT value FROM lakesync_head WHERE name = ${"pos"} FOR UPDATE`,
+  );
+  const start = firstNumber(head);
+  if (start === undefined) throw new LakeSyncError("CORRUPT", missingHead(server));
+  let pos = start;
+  const outcomes = new Map<string, FlushOutcome>();
+  const parts = new Map<string, Part>();
+  const marks = await readMarks(work, { server, tables: [...batch.tables.keys()], lock: true });
+  for (const [table, { from }] of batch.tables) {
+    const mark = marks.get(table);
+    if (mark?.watermark.epoch !== from?.epoch || mark?.watermark.seq !== from?.seq) {
+      outcomes.set(table, { status: "moved", watermark: mark?.watermark });
+      continue;
+    }
+    outcomes.set(table, { status: "empty" });
+    const after = from?.epoch === batch.to.epoch ? from.seq : 0;
+    parts.set(table, { after, done: mark?.done ?? 0, deltas: 0, chars: 0 });
+  }
+  if (parts.size === 0) return outcomes;
+  let waiting: Waiting[] = [];
+  let chars = 0;
+  let writing: Promise<void> = Promise.resolve();
+  // A round is written while the next one is read: two at work in place of one.
+  const write = async () => {
+    await writing;
+    writing = writeRound(work, { server, waiting, pos });
+    // Where the entries fail meanwhile, nobody waits for it.
+    writing.catch(() => {});
+    pos += waiting.length;
+    waiting = [];
+    chars = 0;
+  };
+  for await (const chunk of batch.entries) {
+    batch.signal?.throwIfAborted();
+    for (const entry of chunk) {
+      const part = parts.get(entry.delta.table);
+      if (part === undefined || entry.seq <= part.after) continue;
+      const text = JSON.stringify(entry.delta);
+      part.deltas++;
+      part.chars += text.length;
+      chars += text.length;
+      waiting.push({ entry, text });
+      if (waiting.length >= ROUND_DELTAS || chars >= ROUND_CHARS) await write();
+    }
+  }
+  if (waiting.length > 0) await write();
+  await writing;
+  const moved: SqlParameter[][] = [];
+  for (const [table, { deltas, chars, done }] of parts) {
+    if (deltas === 0) continue;
+    moved.push([table, batch.to.epoch, batch.to.seq, done]);
+    outcomes.set(table, { status: "committed", deltas, objects: 0, bytes: chars });
+  }
+  await writeRows(work, {
+    dialect,
+    write: { table: TABLES.name, columns: TABLES.columns, key: TABLES.key, rows: moved },
+  });
+  await work.run(sql`UPDATE lakesync_head SET value = ${pos} WHERE name = ${"pos"}`);
+  return outcomes;
+}
+
+/** Writes some deltas behind a place, and what they merge to. */
+async function writeRound(
+  work: SqlWork,
+  options: { server: SqlServer; waiting: readonly Waiting[]; pos: number },
+): Promise<void> {
+  const { server, waiting, pos } = options;
+  const { dialect } = server;
+  const key = dialect.column("key");
+  const rows = waiting.map(({ entry: { seq, at, delta }, text }, i): SqlParameter[] => [
+    pos + i + 1,
+    delta.table,
+    seq,
+    at,
+    key.encode(rowKey(delta.table, delta.rowId))!,
+    text,
+  ]);
+  await writeRows(work, { dialect, write: { table: DELTAS.name, columns: DELTAS.columns, rows } });
+  await foldEntries(work, { server, entries: waiting.map(({ entry }) => entry) });
+}
+
+/** How far a table is. */
+export interface Mark {
+  readonly watermark: Watermark;
+  /** The place up to which it is materialised. */
+  readonly done: number;
+}
+
+/** How far some tables are. */
+export async function readMarks(
+  work: SqlWork,
+  options: { server: SqlServer; tables: readonly string[]; lock: boolean },
+): Promise<Map<string, Mark>> {
+  const { server: { dialect }, tables, lock } = options;
+  const marks = new Map<string, Mark>();
+  if (tables.length === 0) return marks;
+  const named = dialect.within("table_name", { type: "name", values: tables });
+  const rows = await work.run(
+    sql`SELECT table_name, epoch, seq, done FROM lakesync_tables WHERE ${named}${
+      raw(lock ? " FOR UPDATE" : "")
+    }`,
+  );
+  for (const [table, epoch, seq, done] of rows) {
+    marks.set(table!, { watermark: { epoch: epoch!, seq: Number(seq) }, done: Number(done) });
+  }
+  return marks;
+}
+
+function missingHead(server: SqlServer): string {
+  return `The head of ${server.place} is gone from "lakesync_head": restore a backup or begin with a new schema`;
+}

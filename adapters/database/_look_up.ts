@@ -1,0 +1,21 @@
+import type { RowWrite, SqlParameter, SqlServer, SqlWork } from "@lakesync/core";
+import { sql } from "./_sql.ts";
+import { parseStateText } from "./_state_text.ts";
+
+/** How many states one statement asks for: a longer list is no longer looked up by the key everywhere. */
+const LOOK_UP = 1_000;
+
+/** The rows of a table that have a state, by their keys as the database has them. */
+export async function lookUp(
+  work: SqlWork,
+  options: { server: SqlServer; table: string; keys: readonly SqlParameter[] },
+): Promise<RowWrite[]> {
+  const { server: { dialect }, table, keys } = options;
+  const rows: RowWrite[] = [];
+  for (let i = 0; i < keys.length; i += LOOK_UP) {
+    const some = dialect.within("row_key", { type: "key", values: keys.slice(i, i + LOOK_UP) });
+    const found = await work.run(sql`SELECT state FROM lakesync_rows WHERE ${some}`);
+    for (const [text] of found) rows.push(parseStateText(text!, table));
+  }
+  return rows;
+}

@@ -1,0 +1,13 @@
+/**
+ * Which tables go to which destination, and moving them from one to another.
+ *
+ * @module
+ */
+export { compositeDestination, type CompositeOptions, type Route } from "./composite.ts";
+export {
+  migrate,
+  type MigrateOptions,
+  type MigrateProgress,
+  type MigrateReport,
+} from "./migrate.ts";
+export { onlyTables, type OnlyTablesOptions } from "./only_tables.ts";

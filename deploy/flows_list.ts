@@ -1,0 +1,64 @@
+/**
+ * `deno task flows`: what flows, how far it is, and what it last failed with.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { systemClock } from "@lakesync/core";
+import { type FlowsStatus, readFlowsStatus } from "./flows_status.ts";
+
+const USAGE = `flows [--data DIR]    tells what flows on a server, as of its last change
+
+  --data DIR    the server's data directory  (./lakesync-data)
+  --json        one line of JSON instead
+  --help        this text
+
+Ends with 1 where a flow has failed or a destination is cut off.`;
+
+await main();
+
+async function main(): Promise<void> {
+  let values: { data?: string; json?: boolean; help?: boolean };
+  try {
+    ({ values } = parseArgs({
+      options: { data: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } },
+    }));
+  } catch (thrown) {
+    return end(`${thrown instanceof Error ? thrown.message : thrown}; see --help`, 2);
+  }
+  if (values.help === true) return end(USAGE, 0);
+  const status = await readFlowsStatus(values.data ?? "lakesync-data");
+  if (!status.ok) return end(status.error.message, 2);
+  const { flows, destinations } = status.value;
+  const text = values.json === true
+    ? JSON.stringify(status.value)
+    : describe(status.value, systemClock.now());
+  process.stdout.write(`${text}\n`);
+  const ill = flows.some(({ state }) => state === "failed") ||
+    destinations.some(({ cutOff }) => cutOff);
+  process.exitCode = ill ? 1 : 0;
+}
+
+function end(text: string, code: number): void {
+  process.stderr.write(`${text}\n`);
+  process.exitCode = code;
+}
+
+function describe({ at, flows, destinations }: FlowsStatus, now: number): string {
+  const lines = [`as of ${new Date(at).toISOString()} (${ago(at, now)})`];
+  for (const { flow, log, state, records, deltas, readAt, error } of flows) {
+    const read = readAt === null ? "never read to its end" : `read ${ago(readAt, now)}`;
+    lines.push(`${flow} -> ${log}: ${state}, ${read}, ${records} records, ${deltas} deltas`);
+    if (error !== null) lines.push(`  ${error.code}: ${error.message}`);
+  }
+  for (const { log, destination, lag, cutOff } of destinations) {
+    const cut = cutOff ? ", cut off: drop its tables, and the next flush rebuilds them" : "";
+    lines.push(`${log} -> ${destination}: lacks ${lag} deltas${cut}`);
+  }
+  return lines.join("\n");
+}
+
+function ago(then: number, now: number): string {
+  return `${Math.max(0, Math.round((now - then) / 1000))} s ago`;
+}

@@ -1,0 +1,82 @@
+import { sqlAdapter } from "@lakesync/adapter-database";
+import { mysqlServer } from "@lakesync/adapter-mysql";
+import { type Result, type SqlServer, unwrapOrThrow } from "@lakesync/core";
+import { assert, assertEquals } from "@std/assert";
+import { testDatabaseAdapter } from "../database_adapter.ts";
+import { findMariadb, type MariadbServer, startMariadb } from "../mariadb_server.ts";
+import { test } from "../test.ts";
+import { sqlSubject } from "./sql_subject.ts";
+
+const { programs, skip } = await findMariadb();
+let server: MariadbServer | undefined;
+let databases = 0;
+
+/** Makes a database of the server; the result connects to it. */
+async function create(loadData: boolean): Promise<() => Promise<Result<SqlServer>>> {
+  server ??= await startMariadb({ programs: programs! });
+  const name = `test_${databases++}`;
+  const root = unwrapOrThrow(await mysqlServer({ url: server.url }));
+  unwrapOrThrow(
+    await root.transaction((work) => work.run({ text: `CREATE DATABASE ${name}`, parameters: [] })),
+  );
+  await root.close();
+  const url = new URL(name, server.url).href;
+  return () => mysqlServer({ url, loadData });
+}
+
+async function restart(): Promise<void> {
+  await server!.kill();
+  await server!.start();
+}
+
+testDatabaseAdapter(
+  sqlSubject({ name: "MariaDB by LOAD DATA", skip, create: () => create(true), restart }),
+);
+testDatabaseAdapter(
+  sqlSubject({ name: "MariaDB by INSERT", skip, create: () => create(false), restart }),
+);
+
+test({ name: "MariaDB refusals say what to do, without the password", skip }, async () => {
+  server ??= await startMariadb({ programs: programs! });
+  const { port } = new URL(server.url);
+  const admin = unwrapOrThrow(await mysqlServer({ url: server.url }));
+  for (
+    const text of [
+      "CREATE DATABASE refused",
+      "CREATE USER reader",
+      "GRANT SELECT ON refused.* TO reader",
+    ]
+  ) {
+    unwrapOrThrow(await admin.transaction((work) => work.run({ text, parameters: [] })));
+  }
+  await admin.close();
+  const cases = [
+    ["root:hunter2@127.0.0.1:" + port + "/refused", "FORBIDDEN", "password in its URL"],
+    ["reader@127.0.0.1:" + port + "/refused", "FORBIDDEN", "grant its user"],
+    ["root@127.0.0.1:" + port + "/nowhere", "VALIDATION_ERROR", "create the database"],
+    ["root:hunter2@127.0.0.1:1/refused", "OFFLINE", "see that its server runs"],
+  ] as const;
+  for (const [place, code, next] of cases) {
+    const made = unwrapOrThrow(await mysqlServer({ url: `mysql://${place}` }));
+    const adapter = sqlAdapter({ server: made, name: "maria" });
+    const marks = await adapter.watermarks(["todos"]);
+    assert(!marks.ok);
+    assertEquals(marks.error.code, code);
+    assert(marks.error.message.includes(next), marks.error.message);
+    assert(!marks.error.message.includes("hunter2"));
+    await adapter.close();
+  }
+});
+
+test(
+  { name: "MariaDB statements that take too long are TIMEOUT, and the next call works", skip },
+  async () => {
+    server ??= await startMariadb({ programs: programs! });
+    const made = unwrapOrThrow(await mysqlServer({ url: server.url, statementMs: 300 }));
+    const run = (text: string) => made.transaction((work) => work.run({ text, parameters: [] }));
+    const slow = await run("SELECT SLEEP(5)");
+    assertEquals(slow.ok || slow.error.code, "TIMEOUT");
+    assertEquals(unwrapOrThrow(await run("SELECT 1")), [["1"]]);
+    await made.close();
+  },
+);
