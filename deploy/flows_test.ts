@@ -18,7 +18,7 @@ import {
 import { ManualClock, spawnScript, test, withTempDir } from "@lakesync/testing";
 import { parseFlows } from "./config_flows.ts";
 import type { DestinationFactory, Destinations } from "./databases.ts";
-import { type FlowsStatus, readFlowsStatus } from "./flows_status.ts";
+import { type FlowsStatus, type FlowState, readFlowsStatus } from "./flows_status.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
 const orders = defineTable("orders", { item: string() });
@@ -216,7 +216,7 @@ test("a flow without a gateway takes each record once over restarts, and no clie
     };
     for (const item of ["eggs", "bread"]) {
       const server = await start(setting);
-      await statusOf(data, ({ flows }) => flows[0]?.state === "waiting");
+      await statusOf(data, ({ flows }) => isRead(flows[0]));
       const stats = await fetch(`${server.url}/v1/admin/flow_shop__orders/stats`);
       await stats.body?.cancel();
       assertEquals(stats.status, 404);
@@ -263,7 +263,7 @@ test("a destination that is away holds up no other, and gets everything when it 
     items.push("milk");
     away = false;
     await scheduler.advance(10_000);
-    await statusOf(data, ({ flows }) => flows[0]?.state === "waiting" && flows[0].records === 2);
+    await statusOf(data, ({ flows }) => isRead(flows[0]) && flows[0].records === 2);
     for (const name of ["archive", "pg"]) {
       assertEquals(await deltasIn(stores.get(`${own}/${name}`)), [
         "1 INSERT orders/o0",
@@ -271,6 +271,34 @@ test("a destination that is away holds up no other, and gets everything when it 
       ]);
     }
     await server.stop();
+  }));
+
+test("a source that does not heed its signal does not keep the server from stopping", () =>
+  withTempDir(async (data) => {
+    const asked = Promise.withResolvers<void>();
+    const shop: Source = {
+      name: "shop",
+      // deno-lint-ignore require-yield -- it hangs before it has anything
+      async *read() {
+        asked.resolve();
+        await new Promise(() => {});
+      },
+    };
+    const scheduler = new ManualClock();
+    const server = await start({
+      data,
+      sources: { shop },
+      flows: [{ from: "shop", to: ["gateway"] }],
+      scheduler,
+    });
+    await asked.promise;
+    const { store } = server.gateways[0]!;
+    let stopped = false;
+    const stopping = server.stop().then(() => stopped = true);
+    while (!stopped) await scheduler.advance(1_000);
+    await stopping;
+    const head = await store.head();
+    assertEquals(head.ok || head.error.code, "CLOSED");
   }));
 
 test("serve --config runs the flows that it declares", () =>
@@ -312,7 +340,7 @@ test("of a source, each shard takes the records of its tables", () =>
     );
     assertEquals(await pulled(server, 1), ["INSERT orders/o0"]);
     const status = await statusOf(data, ({ flows }) =>
-      flows.length === 2 && flows.every(({ state }) => state === "waiting"));
+      flows.length === 2 && flows.every((flow) => isRead(flow)));
     assertEquals(status.flows.map(({ log, deltas, error }) => [log, deltas, error]).sort(), [
       ["default", 1, null],
       ["default.people", 0, null],
@@ -327,7 +355,7 @@ test("the process that reads a source keeps its lease until it stops", () =>
       flows: [{ from: "shop", to: ["gateway"] }],
       scheduler: new ManualClock(),
     });
-    await statusOf(data, ({ flows }) => flows[0]?.state === "waiting");
+    await statusOf(data, ({ flows }) => isRead(flows[0]));
     const { store } = server.gateways[0]!;
     const other = { holder: "other", ttlMs: 1_000 };
     assertEquals(await store.acquireLease("flow:shop", other), ok(false));
@@ -378,6 +406,10 @@ default -> pg: lacks 7 deltas
     );
     assertEquals(await list("--json").nextJson(), status);
   }));
+
+function isRead(flow: FlowState | undefined): flow is FlowState {
+  return flow?.state === "waiting" && flow.readAt !== null;
+}
 
 /** Reads the status until it is as wanted; the test's time limit ends the waiting. */
 async function statusOf(

@@ -303,7 +303,8 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     await Promise.race([stopListening(), grace()]);
     ended.abort();
     await flushing;
-    await flowing;
+    // A source that does not heed its signal is left behind: its batch is not taken.
+    await Promise.race([flowing, scheduler.delay(GRACE_MS)]);
     for (const gateway of gateways) await flushOnce(gateway, logger);
     const idle = Promise.all(destinations.map((destination) => destination.idle?.()));
     await Promise.race([idle, scheduler.delay(GRACE_MS)]);

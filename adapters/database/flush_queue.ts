@@ -93,7 +93,7 @@ interface Job {
  * let runs = 0;
  * const queue = new FlushQueue({
  *   run: () => Promise.resolve(runs++ === 0 ? err(new LakeSyncError("OFFLINE", "not yet")) : ok(undefined)),
- *   retryMs: 1,
+ *   scheduler: { delay: () => Promise.resolve() }, // in place of a second
  * });
  * await queue.add([{ table: "todos", version: 1, columns: [] }]);
  * await queue.idle();

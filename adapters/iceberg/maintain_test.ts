@@ -212,6 +212,28 @@ test("A flush that commits while small files are merged keeps its rows, and the 
   await checkLake(store, all);
 });
 
+test("Of two that merge the same small files one gives up, and no row is there twice", async () => {
+  const clock = new ManualClock(NOON);
+  const store = memoryObjectStore({ clock });
+  const all = await lakeOf(store, 12);
+  let overtaken = false;
+  const racing: ObjectStore = {
+    ...store,
+    put: async (key, body, options) => {
+      if (/all_changes\/metadata\/v\d+\./.test(key) && !overtaken) {
+        overtaken = true;
+        unwrapOrThrow(await maintain(store, clock));
+      }
+      return await store.put(key, body, options);
+    },
+  };
+  const { steps } = unwrapOrThrow(await maintain(racing, clock));
+  assert(overtaken);
+  const failed = steps.flatMap((step) => step.step === "failed" ? [step] : []);
+  assertEquals(failed.map(({ during, error }) => [during, error.code]), [["rewrite", "CONFLICT"]]);
+  await checkLake(store, all);
+});
+
 test("Two compactions at once fold each change once, and one that is aborted leaves nothing", async () => {
   const clock = new ManualClock(NOON);
   const store = memoryObjectStore({ clock });

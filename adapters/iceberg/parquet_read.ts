@@ -74,11 +74,14 @@ async function read(
   }
   const rows = Number(metadata.num_rows);
   const columns = new Map<number, ArrayLike<Cell | undefined>>();
-  if (ids.size > 0 && rows > 0) {
+  const names = rows === 0 ? [] : [...ids.keys()];
+  // Of few rows column by column, so that of the others no more than one column's is held at a time.
+  for (const some of places === undefined ? [names] : names.map((name) => [name])) {
+    if (some.length === 0) continue;
     await parquetRead({
       file: { byteLength: bytes.length, slice },
       metadata,
-      columns: [...ids.keys()],
+      columns: some,
       utf8: false,
       compressors: DECOMPRESSORS,
       parsers: {
@@ -98,17 +101,20 @@ async function read(
         for (let i = 0; i < columnData.length; i++) cells[rowStart + i] = columnData[i] as Cell;
       },
     });
-  }
-  if (places === undefined) return { rows, columns };
-  for (const [id, cells] of columns) {
+    if (places === undefined) continue;
+    const id = ids.get(some[0]!)!;
+    const cells = columns.get(id);
+    if (cells === undefined) continue;
     const isText = texts.has(id);
     columns.set(
       id,
       places.map((place) => {
         const cell = cells[place];
-        return isText && cell instanceof Uint8Array ? fromUtf8.decode(cell) : cell;
+        if (!(cell instanceof Uint8Array)) return cell;
+        // A view would keep all bytes of its page.
+        return isText ? fromUtf8.decode(cell) : cell.slice();
       }),
     );
   }
-  return { rows: places.length, columns };
+  return { rows: places?.length ?? rows, columns };
 }

@@ -115,6 +115,8 @@ export class Network {
     const { time, trace } = this.options;
     const text = request.method === "POST" ? await request.text() : undefined;
     const { method, url, headers, signal } = request;
+    // As fetch does with one that was given up before.
+    if (signal.aborted) throw new DOMException("The request was stopped", "AbortError");
     const wire: WireRequest = { method, url, headers, body: text };
     const random = this.#random[device.index]!;
     const instance = this.pick(device.index);

@@ -1,6 +1,6 @@
 import { type Plant, plant } from "./plant.ts";
 
-/** Bugs in rules, tokens and rejections. */
+/** Bugs in rules, tokens, streams and rejections. */
 export const RULE_PLANTS: readonly Plant[] = [
   plant(
     "rules judge the delta, not the row",
@@ -99,22 +99,6 @@ export const RULE_PLANTS: readonly Plant[] = [
     "if (caller.sub === undefined) return false;",
     "if (clock !== undefined) return false;",
   ),
-  {
-    bug: "a socket that is half-open is not noticed",
-    edits: [
-      {
-        file: "client/_link.ts",
-        find: 'if (this.#heard === heard) return this.close("the gateway does not answer");',
-        replace: "void heard;",
-      },
-      {
-        file: "client/_link.ts",
-        find:
-          'void this.#limit(stream.answered, this.#options.timeoutMs, "a pull was not answered in time");',
-        replace: "void stream;",
-      },
-    ],
-  },
   plant(
     "a rejected change leaves no dead letter",
     "client/_outbox.ts",
