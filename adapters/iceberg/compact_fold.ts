@@ -9,7 +9,7 @@ export interface StreamingEngineOptions {
    * About how many changes are held at once. Where there are more, the changelog's new files are
    * read several times, each time for some of the buckets.
    *
-   * @default {250_000}
+   * @default {100_000}
    */
   readonly changesAtOnce?: number;
 }
@@ -35,7 +35,7 @@ export interface StreamingEngineOptions {
  * ```
  */
 export function streamingEngine(options: StreamingEngineOptions = {}): CompactionEngine {
-  const { changesAtOnce = 250_000 } = options;
+  const { changesAtOnce = 100_000 } = options;
   return {
     async *fold(job) {
       for (const group of await groupBuckets(job, changesAtOnce)) {

@@ -9,74 +9,115 @@ import type { IcebergField } from "./lake_schema.ts";
  * @see {@link https://iceberg.apache.org/spec/#table-metadata-fields | Iceberg, Table metadata fields}
  */
 export interface TableMetadata {
+  /** The only version that is read and written. */
   readonly "format-version": 2;
+  /** Names the table for ever. */
   readonly "table-uuid": string;
+  /** The URL that its files lie below. */
   readonly location: string;
+  /** That of the newest snapshot. */
   readonly "last-sequence-number": bigint;
+  /** When it last changed, ms since the Unix epoch. */
   readonly "last-updated-ms": number;
+  /** The greatest field id ever given. */
   readonly "last-column-id": number;
+  /** Every schema that it had. */
   readonly schemas: readonly SchemaEntry[];
+  /** The one of now. */
   readonly "current-schema-id": number;
+  /** Every way in which it was partitioned. */
   readonly "partition-specs": readonly PartitionSpec[];
+  /** The one of now. */
   readonly "default-spec-id": number;
+  /** The greatest id of a partition field ever given. */
   readonly "last-partition-id": number;
+  /** Every order that its files had; not looked into. */
   readonly "sort-orders": readonly Json64[];
+  /** The one of now. */
   readonly "default-sort-order-id": number;
+  /** What its owners write beside it. */
   readonly properties: { readonly [key: string]: string };
+  /** What readers read; undefined for an empty table. */
   readonly "current-snapshot-id"?: bigint;
+  /** Its branches and tags. */
   readonly refs?: { readonly [name: string]: SnapshotRef };
+  /** The states that can still be read. */
   readonly snapshots: readonly Snapshot[];
+  /** Which of them were current when. */
   readonly "snapshot-log": readonly SnapshotLogEntry[];
+  /** Its earlier metadata files. */
   readonly "metadata-log": readonly MetadataLogEntry[];
 }
 
 /** One of a table's schemas. */
 export interface SchemaEntry {
+  /** A schema is a struct. */
   readonly type: "struct";
+  /** Its id. */
   readonly "schema-id": number;
+  /** Its columns. */
   readonly fields: readonly IcebergField[];
 }
 
 /** How a table is partitioned. */
 export interface PartitionSpec {
+  /** Its id. */
   readonly "spec-id": number;
+  /** Its parts. */
   readonly fields: readonly PartitionField[];
 }
 
 /** A part of a partition. */
 export interface PartitionField {
+  /** The column that it is made from. */
   readonly "source-id": number;
+  /** Its own id. */
   readonly "field-id": number;
+  /** Its name. */
   readonly name: string;
+  /** How: `day`, `bucket[16]`. */
   readonly transform: string;
 }
 
 /** A state of a table. */
 export interface Snapshot {
+  /** The snapshot. */
   readonly "snapshot-id": bigint;
+  /** The one before it. */
   readonly "parent-snapshot-id"?: bigint;
+  /** Rises with each snapshot of the table. */
   readonly "sequence-number": bigint;
+  /** When, ms since the Unix epoch. */
   readonly "timestamp-ms": number;
+  /** The URL of the list of its manifests. */
   readonly "manifest-list": string;
+  /** What made it, and facts about it. */
   readonly summary: { readonly [key: string]: string };
+  /** The schema that it was written by. */
   readonly "schema-id"?: number;
 }
 
 /** A branch or a tag. */
 export interface SnapshotRef {
+  /** The snapshot. */
   readonly "snapshot-id": bigint;
+  /** `branch` or `tag`. */
   readonly type: string;
 }
 
 /** When a snapshot became the current one. */
 export interface SnapshotLogEntry {
+  /** When, ms since the Unix epoch. */
   readonly "timestamp-ms": number;
+  /** The snapshot. */
   readonly "snapshot-id": bigint;
 }
 
 /** When a metadata file was replaced. */
 export interface MetadataLogEntry {
+  /** When, ms since the Unix epoch. */
   readonly "timestamp-ms": number;
+  /** Its URL. */
   readonly "metadata-file": string;
 }
 

@@ -25,7 +25,17 @@ export type { ExpireOptions } from "./expire.ts";
 export type { DataFile } from "./manifest.ts";
 export type { EncodedFile } from "./parquet.ts";
 export type { IcebergField, LakeField } from "./lake_schema.ts";
-export type { SchemaEntry } from "./metadata.ts";
+export type {
+  MetadataLogEntry,
+  PartitionField,
+  PartitionSpec,
+  SchemaEntry,
+  Snapshot,
+  SnapshotLogEntry,
+  SnapshotRef,
+  TableMetadata,
+} from "./metadata.ts";
+export type { TableVersion } from "./table.ts";
 export type { Positions } from "./state_deletes.ts";
 export {
   maintainLake,

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Analyst, openAnalyst, pendingFromLog } from "@lakesync/analyst";
 import { createClient } from "@lakesync/client";
-import { type Hlc, ok, type Source, unwrapOrThrow } from "@lakesync/core";
+import { type Hlc, type Source, unwrapOrThrow } from "@lakesync/core";
 import { fileObjectStore } from "@lakesync/adapter-file";
 import { icebergLake } from "@lakesync/adapter-iceberg";
 import { csvRecords, jsonRecords, recordSource } from "@lakesync/adapter-sources";

@@ -56,6 +56,9 @@ class SimSocket {
   /** When the last message of each direction arrives. */
   #lastUp = 0;
   #lastDown = 0;
+  /** What is under way: whichever timer is first, who was first asked for goes first. */
+  readonly #goingUp: (() => void)[] = [];
+  readonly #goingDown: (() => void)[] = [];
   #seen: Seen | undefined;
   #stream: { readonly seen: Seen; cursor: string } | undefined;
   readonly #pushes = new Map<unknown, Arrived>();
@@ -211,11 +214,10 @@ class SimSocket {
     if (ms === undefined) return;
     const { time } = this.#options;
     this.#lastUp = Math.max(time.now + ms, this.#lastUp);
-    const arrive = (): void => {
+    this.#goingUp.push(() => {
       if (!this.#isSilent) run();
-    };
-    if (this.#far === undefined) time.at(this.#lastUp, arrive);
-    else this.#far.at(this.#lastUp, arrive);
+    });
+    this.#arriveUp();
   }
 
   /** Something goes to the device. */
@@ -224,9 +226,10 @@ class SimSocket {
     if (ms === undefined) return;
     const { time } = this.#options;
     this.#lastDown = Math.max(time.now + ms, this.#lastDown);
-    this.#ends.process.at(this.#lastDown, () => {
+    this.#goingDown.push(() => {
       if (!this.#isSilent) run();
     });
+    this.#ends.process.at(this.#lastDown, () => this.#goingDown.shift()!());
   }
 
   /** How long something is under way; undefined where the socket is cut over it. */
@@ -263,11 +266,12 @@ class SimSocket {
       time.now + this.#network.latency(this.#ends.device.index),
       this.#lastDown,
     );
-    this.#ends.process.at(this.#lastDown, () => {
+    this.#goingDown.push(() => {
       if (this.#isClosed) return;
       this.#isClosed = true;
       this.#ends.listener.closed({ code, reason: "" });
     });
+    this.#ends.process.at(this.#lastDown, () => this.#goingDown.shift()!());
   }
 
   #tellGateway(): void {
@@ -277,8 +281,13 @@ class SimSocket {
       time.now + this.#network.latency(this.#ends.device.index),
       this.#lastUp,
     );
-    const tell = (): void => this.#connection?.closed();
-    if (this.#far === undefined) time.at(this.#lastUp, tell);
-    else this.#far.at(this.#lastUp, tell);
+    this.#goingUp.push(() => this.#connection?.closed());
+    this.#arriveUp();
+  }
+
+  #arriveUp(): void {
+    const next = (): void => this.#goingUp.shift()!();
+    if (this.#far === undefined) this.#options.time.at(this.#lastUp, next);
+    else this.#far.at(this.#lastUp, next);
   }
 }
