@@ -172,11 +172,29 @@ export async function putVersion(
   if (!put.ok && put.error.code !== "CONFLICT") {
     put = await store.put(key, bytes, { ifAbsent: true });
   }
-  if (put.ok) return "committed";
+  if (put.ok) return await afterItsPredecessor(store, { table, number: version.number });
   const there = await store.get(key);
   // What is not there yet may still be on its way.
   if (!there.ok) return { unknown: put.error };
   return sameBytes(there.value, bytes) ? "committed" : "lost";
+}
+
+/**
+ * Maintenance removes old versions, the oldest first. Who has slept for so long between loading and
+ * putting makes a version of a number that was there once: then the one before it is gone, too.
+ */
+async function afterItsPredecessor(
+  store: ObjectStore,
+  { table, number }: { table: string; number: number },
+): Promise<PutVersionOutcome> {
+  if (number === 1) return "committed";
+  const key = versionKey(table, number - 1);
+  let before = await store.head(key);
+  if (!before.ok) before = await store.head(key);
+  if (!before.ok) return { unknown: before.error };
+  if (before.value !== undefined) return "committed";
+  const removed = await store.delete([versionKey(table, number)]);
+  return removed.ok ? "lost" : { unknown: removed.error };
 }
 
 /** Tells readers where to start to look; only a hint, so it may fail. */

@@ -160,3 +160,16 @@ test("a table that was moved as a whole is read and written where it is now", as
 function assertCode(result: Result<unknown>, code: ErrorCode): void {
   assertEquals(result.ok ? "a success" : result.error.code, code);
 }
+
+test("putVersion() makes no version whose predecessor maintenance has removed meanwhile", async () => {
+  const store = await threeVersions();
+  const slow = unwrapOrThrow(await loadTable(store, TABLE))!;
+  const next = { number: 4, metadata: slow.metadata };
+  const destination = icebergDestination({ store });
+  await flush(destination, entries(4, 4), { from: { epoch: "e", seq: 3 } });
+  await flush(destination, entries(5, 5), { from: { epoch: "e", seq: 4 } });
+  unwrapOrThrow(await store.delete([1, 2, 3, 4].map((number) => versionKey(TABLE, number))));
+  assertEquals(await putVersion(store, TABLE, next), "lost");
+  assertEquals(unwrapOrThrow(await store.head(versionKey(TABLE, 4))), undefined);
+  assertEquals(unwrapOrThrow(await loadTable(store, TABLE))?.number, 5);
+});
