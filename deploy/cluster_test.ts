@@ -6,10 +6,10 @@ import { type LogStore, systemClock, unwrapOrThrow } from "@lakesync/core";
 import { openPostgresLogStore } from "@lakesync/gateway";
 import {
   findPostgres,
-  type PostgresServer,
   Prng,
   startPostgres,
   test,
+  type WatchedServer,
   withTempDir,
 } from "@lakesync/testing";
 import { gatewayPaths } from "./gateway_paths.ts";
@@ -29,7 +29,7 @@ const schema = (version: number, ...more: object[]) => ({
 
 function check(
   name: string,
-  body: (context: { cluster: Cluster; postgres: PostgresServer; data: string }) => Promise<void>,
+  body: (context: { cluster: Cluster; postgres: WatchedServer; data: string }) => Promise<void>,
 ): void {
   test({ name, skip, timeoutMs: 120_000 }, () =>
     withTempDir(async (data) => {
@@ -41,7 +41,7 @@ function check(
     }));
 }
 
-const openLog = async (postgres: PostgresServer, ahead = 0): Promise<LogStore> =>
+const openLog = async (postgres: WatchedServer, ahead = 0): Promise<LogStore> =>
   unwrapOrThrow(
     await openPostgresLogStore({
       database: postgres.url,
@@ -52,7 +52,7 @@ const openLog = async (postgres: PostgresServer, ahead = 0): Promise<LogStore> =
 
 /** Clients push through all instances, and followers read through all, while something breaks. */
 async function underFaults(
-  context: { cluster: Cluster; postgres: PostgresServer; data: string },
+  context: { cluster: Cluster; postgres: WatchedServer; data: string },
   faults: { count: number; strike: (prng: Prng) => Promise<void> },
 ): Promise<void> {
   const { cluster, postgres, data } = context;

@@ -1,11 +1,11 @@
-import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
+import { freePort } from "./free_port.ts";
+import { WatchedServer } from "./watched_server.ts";
 
 const run = promisify(execFile);
 
@@ -117,80 +117,6 @@ export interface MariadbServerOptions {
   fsync?: boolean;
 }
 
-/** A MariaDB server of its own in a temporary directory. It ends with the process that started it. */
-export class MariadbServer implements AsyncDisposable {
-  /** Where it is reached: the database `mysql`, as root without a password. */
-  readonly url: string;
-  readonly #watcher: ChildProcessByStdio<Writable, Readable, null>;
-  #output = "";
-  #read = 0;
-  #ended = false;
-  #more: PromiseWithResolvers<void> = Promise.withResolvers();
-  readonly #closed: Promise<void>;
-
-  /** Prefer {@linkcode startMariadb}. */
-  constructor(watcher: ChildProcessByStdio<Writable, Readable, null>, port: number) {
-    this.url = `mysql://root@127.0.0.1:${port}/mysql`;
-    this.#watcher = watcher;
-    watcher.stdout.setEncoding("utf8").on("data", (text: string) => {
-      this.#output += text;
-      this.#wake();
-    });
-    this.#closed = new Promise((resolve) =>
-      watcher.once("close", () => {
-        this.#ended = true;
-        this.#wake();
-        resolve();
-      })
-    );
-  }
-
-  #wake(): void {
-    this.#more.resolve();
-    this.#more = Promise.withResolvers();
-  }
-
-  async #until(text: string): Promise<void> {
-    for (;;) {
-      const at = this.#output.indexOf(text, this.#read);
-      if (at >= 0) {
-        this.#read = at + text.length;
-        return;
-      }
-      if (this.#ended) throw new Error(`The MariaDB server ended: ${this.#output}`);
-      if (this.#output.indexOf("[ERROR] Aborting", this.#read) >= 0) {
-        throw new Error(`The MariaDB server does not start: ${this.#output}`);
-      }
-      await this.#more.promise;
-    }
-  }
-
-  /** Starts it again after {@linkcode kill} or {@linkcode stop}, and waits until it answers. */
-  async start(): Promise<void> {
-    this.#read = this.#output.length;
-    this.#watcher.stdin.write("start\n");
-    await this.#until("ready for connections");
-  }
-
-  /** Kills it with the signal that no process can catch. */
-  async kill(): Promise<void> {
-    this.#watcher.stdin.write("kill\n");
-    await this.#until("stopped\n");
-  }
-
-  /** Stops it; it disconnects its clients. */
-  async stop(): Promise<void> {
-    this.#watcher.stdin.write("stop\n");
-    await this.#until("stopped\n");
-  }
-
-  /** Kills it and removes its directory. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#watcher.stdin.end();
-    await this.#closed;
-  }
-}
-
 /**
  * Starts a MariaDB server on a free port of 127.0.0.1. (As root it runs as the user `mysql`.)
  *
@@ -208,7 +134,7 @@ export class MariadbServer implements AsyncDisposable {
  * });
  * ```
  */
-export async function startMariadb(options: MariadbServerOptions): Promise<MariadbServer> {
+export async function startMariadb(options: MariadbServerOptions): Promise<WatchedServer> {
   const { programs, fsync = false } = options;
   const port = await freePort();
   const script = [
@@ -225,17 +151,12 @@ export async function startMariadb(options: MariadbServerOptions): Promise<Maria
   const user = ["--reuid=mysql", "--regid=mysql", "--clear-groups"];
   const [program, ...args] = userInfo().uid === 0 ? ["setpriv", ...user, "--", ...script] : script;
   const watcher = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
-  watcher.stdin.on("error", () => {}); // `start` tells that it ended
-  const server = new MariadbServer(watcher, port);
+  const server = new WatchedServer(watcher, {
+    name: "MariaDB",
+    url: `mysql://root@127.0.0.1:${port}/mysql`,
+    ready: "ready for connections",
+    fatal: ["[ERROR] Aborting"],
+  });
   await server.start();
   return server;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }

@@ -44,7 +44,6 @@ export {
   findPostgres,
   type FindPostgresOptions,
   type PostgresBinaries,
-  PostgresServer,
   type PostgresServerOptions,
   startPostgres,
 } from "./postgres_server.ts";
@@ -53,7 +52,7 @@ export {
   type FindMariadbOptions,
   type MariadbBinaries,
   type MariadbPrograms,
-  MariadbServer,
   type MariadbServerOptions,
   startMariadb,
 } from "./mariadb_server.ts";
+export { WatchedServer, type WatchedServerOptions } from "./watched_server.ts";

@@ -1,11 +1,11 @@
-import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { createServer } from "node:net";
 import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
+import { freePort } from "./free_port.ts";
+import { WatchedServer } from "./watched_server.ts";
 
 const run = promisify(execFile);
 
@@ -111,83 +111,6 @@ export interface PostgresServerOptions {
   fsync?: boolean;
 }
 
-/** A Postgres server of its own in a temporary directory. It ends with the process that started it. */
-export class PostgresServer implements AsyncDisposable {
-  /** Where it is reached: the database `postgres`, as a superuser. */
-  readonly url: string;
-  readonly #watcher: ChildProcessByStdio<Writable, Readable, null>;
-  #output = "";
-  #read = 0;
-  #ended = false;
-  #more: PromiseWithResolvers<void> = Promise.withResolvers();
-  readonly #closed: Promise<void>;
-
-  /** Prefer {@linkcode startPostgres}. */
-  constructor(watcher: ChildProcessByStdio<Writable, Readable, null>, port: number) {
-    this.url = `postgres://lakesync@127.0.0.1:${port}/postgres`;
-    this.#watcher = watcher;
-    watcher.stdout.setEncoding("utf8").on("data", (text: string) => {
-      this.#output += text;
-      this.#wake();
-    });
-    this.#closed = new Promise((resolve) =>
-      watcher.once("close", () => {
-        this.#ended = true;
-        this.#wake();
-        resolve();
-      })
-    );
-  }
-
-  #wake(): void {
-    this.#more.resolve();
-    this.#more = Promise.withResolvers();
-  }
-
-  async #until(text: string): Promise<boolean> {
-    for (;;) {
-      const at = this.#output.indexOf(text, this.#read);
-      if (at >= 0) {
-        this.#read = at + text.length;
-        return true;
-      }
-      if (this.#ended) throw new Error(`The Postgres server ended: ${this.#output}`);
-      // A server that was killed leaves its memory to children that take a moment to notice.
-      if (this.#output.indexOf("FATAL:  pre-existing shared memory", this.#read) >= 0) return false;
-      if (this.#output.indexOf("FATAL:  lock file", this.#read) >= 0) return false;
-      await this.#more.promise;
-    }
-  }
-
-  /** Starts it again after {@linkcode kill} or {@linkcode stop}, and waits until it answers. */
-  async start(): Promise<void> {
-    for (;;) {
-      this.#read = this.#output.length;
-      this.#watcher.stdin.write("start\n");
-      if (await this.#until("database system is ready to accept connections")) return;
-      await this.stop();
-    }
-  }
-
-  /** Kills it with the signal that no process can catch. */
-  async kill(): Promise<void> {
-    this.#watcher.stdin.write("kill\n");
-    await this.#until("stopped\n");
-  }
-
-  /** Stops it; it disconnects its clients. */
-  async stop(): Promise<void> {
-    this.#watcher.stdin.write("stop\n");
-    await this.#until("stopped\n");
-  }
-
-  /** Stops it and removes its directory. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#watcher.stdin.end();
-    await this.#closed;
-  }
-}
-
 /**
  * Starts a Postgres server on a free port of 127.0.0.1. (Postgres refuses to run as root: there it
  * runs as the user `postgres`.)
@@ -206,7 +129,7 @@ export class PostgresServer implements AsyncDisposable {
  * });
  * ```
  */
-export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresServerOptions): Promise<WatchedServer> {
   const { bin, fsync = false } = options;
   const port = await freePort();
   const directory = `/tmp/lakesync-postgres-${process.pid}-${port}`;
@@ -223,17 +146,13 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
   const user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"];
   const [program, ...args] = userInfo().uid === 0 ? ["setpriv", ...user, "--", ...script] : script;
   const watcher = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
-  watcher.stdin.on("error", () => {}); // `start` tells that it ended
-  const server = new PostgresServer(watcher, port);
+  const server = new WatchedServer(watcher, {
+    name: "Postgres",
+    url: `postgres://lakesync@127.0.0.1:${port}/postgres`,
+    ready: "database system is ready to accept connections",
+    // A server that was killed leaves its memory to children that take a moment to notice.
+    retry: ["FATAL:  pre-existing shared memory", "FATAL:  lock file"],
+  });
   await server.start();
   return server;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }

@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { serveHandler } from "./serve.ts";
+import { freePort } from "./free_port.ts";
 
 /** Where `deno run -A testing/fetch_jars.ts` puts what it fetches. */
 export const JARS: string = process.env.LAKESYNC_JARS ??
@@ -238,13 +238,4 @@ async function start(
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`The catalogue did not get ready: see ${directory}/log`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }

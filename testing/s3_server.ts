@@ -1,9 +1,9 @@
 import { spawn, spawnSync } from "node:child_process";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { AwsClient } from "aws4fetch";
+import { freePort } from "./free_port.ts";
 
 const MINIO = process.env.LAKESYNC_MINIO ?? "minio";
 
@@ -101,13 +101,4 @@ async function ready(url: string, ended: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error("MinIO ended before it was ready");
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 }

@@ -3,12 +3,13 @@ import { mysqlServer } from "@lakesync/adapter-mysql";
 import { type Result, type SqlServer, unwrapOrThrow } from "@lakesync/core";
 import { assert, assertEquals } from "@std/assert";
 import { testDatabaseAdapter } from "../database_adapter.ts";
-import { findMariadb, type MariadbServer, startMariadb } from "../mariadb_server.ts";
+import { findMariadb, startMariadb } from "../mariadb_server.ts";
 import { test } from "../test.ts";
 import { sqlSubject } from "./sql_subject.ts";
+import type { WatchedServer } from "../watched_server.ts";
 
 const { programs, skip } = await findMariadb();
-let server: MariadbServer | undefined;
+let server: WatchedServer | undefined;
 let databases = 0;
 
 /** Makes a database of the server; the result connects to it. */

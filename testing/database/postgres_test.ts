@@ -3,12 +3,13 @@ import { postgresServer } from "@lakesync/adapter-postgres";
 import { unwrapOrThrow } from "@lakesync/core";
 import { assert, assertEquals } from "@std/assert";
 import { testDatabaseAdapter } from "../database_adapter.ts";
-import { findPostgres, type PostgresServer, startPostgres } from "../postgres_server.ts";
+import { findPostgres, startPostgres } from "../postgres_server.ts";
 import { test } from "../test.ts";
 import { sqlSubject } from "./sql_subject.ts";
+import type { WatchedServer } from "../watched_server.ts";
 
 const { bin, skip } = await findPostgres();
-let server: PostgresServer | undefined;
+let server: WatchedServer | undefined;
 let databases = 0;
 
 testDatabaseAdapter(sqlSubject({

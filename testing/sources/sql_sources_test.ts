@@ -18,10 +18,11 @@ import {
   unwrapOrThrow,
 } from "@lakesync/core";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { findMariadb, type MariadbServer, startMariadb } from "../mariadb_server.ts";
-import { findPostgres, type PostgresServer, startPostgres } from "../postgres_server.ts";
+import { findMariadb, startMariadb } from "../mariadb_server.ts";
+import { findPostgres, startPostgres } from "../postgres_server.ts";
 import { withTempDir } from "../temp.ts";
 import { test } from "../test.ts";
+import type { WatchedServer } from "../watched_server.ts";
 
 /** A database that is made anew for a test. */
 interface Database {
@@ -52,8 +53,8 @@ async function databaseOf(
 }
 
 let count = 0;
-let postgres: PostgresServer | undefined;
-let mariadb: MariadbServer | undefined;
+let postgres: WatchedServer | undefined;
+let mariadb: WatchedServer | undefined;
 const { bin, skip: noPostgres } = await findPostgres();
 const { programs, skip: noMariadb } = await findMariadb();
 
