@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { runtimeName } from "@lakesync/testing";
 import { gatewayPaths } from "@lakesync/deploy";
 import { fillLog } from "./_gateway.ts";
 import { type Benchmark, figureOf, measure, type Round, timed } from "./_harness.ts";
@@ -42,7 +43,7 @@ export const pushHttp: Benchmark = {
         unit: "deltas",
         lane: "gateway",
         floor: "bare",
-        atLeast: 20_000,
+        atLeast: runtimeName === "bun" ? 40_000 : 20_000,
       }),
     ];
   },
