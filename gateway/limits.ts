@@ -64,7 +64,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
 export interface HandlerLimits {
   /**
    * The most bytes of bodies and messages, unpacked, that are being read or wait for the store; what comes
-   * beyond it is answered `BACKPRESSURE`. @default {16_777_216} 16 MiB
+   * beyond it is answered `BACKPRESSURE`. @default {33_554_432} 32 MiB
    */
   readonly bodiesBytes: number;
   /** The most bytes of large answers that have not gone out; beyond it as above. @default {33_554_432} 32 MiB */
@@ -79,7 +79,7 @@ export interface HandlerLimits {
 
 /** What a handler takes where it is not told otherwise. */
 export const DEFAULT_HANDLER_LIMITS: HandlerLimits = {
-  bodiesBytes: 16 * 2 ** 20,
+  bodiesBytes: 32 * 2 ** 20,
   answersBytes: 32 * 2 ** 20,
   bodyMs: 60_000,
   requestMs: 120_000,
