@@ -35,6 +35,7 @@ export type {
   SnapshotRef,
   TableMetadata,
 } from "./metadata.ts";
+export type { Json64 } from "./json64.ts";
 export type { TableVersion } from "./table.ts";
 export type { Positions } from "./state_deletes.ts";
 export {
