@@ -26,7 +26,7 @@ export function findCatalogue(kind: "iceberg-rest" | "nessie"): string | undefin
   const least = kind === "nessie" ? 21 : 17;
   // Hadoop, which the one of Apache writes files with, does not run on those from 24 on.
   if (version >= least && version < 24) return undefined;
-  return `needs Java ${least} to 21 (LAKESYNC_JAVA names one; ${JAVA} is ${
+  return `needs Java ${least} to 23 (LAKESYNC_JAVA names one; ${JAVA} is ${
     version || "not there"
   })`;
 }
