@@ -1,3 +1,4 @@
+import "./same_turn_crypto.ts";
 import { createAuth, signToken } from "@lakesync/gateway";
 import type { Clock } from "@lakesync/core";
 import type { OracleClaims } from "./rules_oracle.ts";
