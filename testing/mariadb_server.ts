@@ -1,13 +1,9 @@
-import { execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { promisify } from "node:util";
 import { freePort } from "./free_port.ts";
-import { WatchedServer } from "./watched_server.ts";
-
-const run = promisify(execFile);
+import { findOrInstall } from "./install_server.ts";
+import { startWatcher, WatchedServer } from "./watched_server.ts";
 
 /** The programs of a MariaDB server. */
 export interface MariadbPrograms {
@@ -40,25 +36,13 @@ export interface FindMariadbOptions {
  * @returns The programs, or the reason for tests to be skipped.
  */
 export async function findMariadb(options: FindMariadbOptions = {}): Promise<MariadbBinaries> {
-  const found = findPrograms();
-  if (found !== undefined) return { programs: found };
-  if (options.install === false) return { skip: "no MariaDB server is installed" };
-  if (userInfo().uid !== 0) {
-    return { skip: "no MariaDB server is installed, and only root can install one" };
-  }
-  try {
-    await run("apt-get", ["update", "-q"]);
-    await run("apt-get", ["install", "-qy", "--no-install-recommends", "mariadb-server"], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-  } catch (thrown) {
-    const reason = (thrown as Error).message.trim().split("\n").at(-1);
-    return { skip: `no MariaDB server is installed, and apt-get cannot install one: ${reason}` };
-  }
-  const installed = findPrograms();
-  return installed !== undefined
-    ? { programs: installed }
-    : { skip: "apt-get has installed no MariaDB server" };
+  const { found, skip } = await findOrInstall({
+    name: "MariaDB",
+    package: "mariadb-server",
+    find: findPrograms,
+    install: options.install ?? true,
+  });
+  return skip === undefined ? { programs: found } : { skip };
 }
 
 function findPrograms(): MariadbPrograms | undefined {
@@ -99,12 +83,6 @@ const WATCHER = `
   rm -rf "$2"
 `;
 
-/**
- * Bun kills the processes that a test file started when the file ends. It kills this one, which
- * takes the input away from the watcher behind it.
- */
-const PIPE = `cat | /bin/sh -c "$0" sh "$@"`;
-
 /** How a server is started by {@linkcode startMariadb}. */
 export interface MariadbServerOptions {
   /** Its programs, from {@linkcode findMariadb}. */
@@ -137,20 +115,16 @@ export interface MariadbServerOptions {
 export async function startMariadb(options: MariadbServerOptions): Promise<WatchedServer> {
   const { programs, fsync = false } = options;
   const port = await freePort();
-  const script = [
-    "/bin/sh",
-    "-c",
-    PIPE,
-    WATCHER,
-    programs.server,
-    `/tmp/lakesync-mariadb-${process.pid}-${port}`,
-    String(port),
-    programs.install,
-    fsync ? "1" : "2",
-  ];
-  const user = ["--reuid=mysql", "--regid=mysql", "--clear-groups"];
-  const [program, ...args] = userInfo().uid === 0 ? ["setpriv", ...user, "--", ...script] : script;
-  const watcher = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
+  const watcher = startWatcher(WATCHER, {
+    user: "mysql",
+    args: [
+      programs.server,
+      `/tmp/lakesync-mariadb-${process.pid}-${port}`,
+      String(port),
+      programs.install,
+      fsync ? "1" : "2",
+    ],
+  });
   const server = new WatchedServer(watcher, {
     name: "MariaDB",
     url: `mysql://root@127.0.0.1:${port}/mysql`,

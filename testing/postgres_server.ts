@@ -1,13 +1,9 @@
-import { execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { promisify } from "node:util";
 import { freePort } from "./free_port.ts";
-import { WatchedServer } from "./watched_server.ts";
-
-const run = promisify(execFile);
+import { findOrInstall } from "./install_server.ts";
+import { startWatcher, WatchedServer } from "./watched_server.ts";
 
 /** Where a machine has a Postgres server, or why a test of it is skipped. */
 export type PostgresBinaries =
@@ -34,25 +30,13 @@ export interface FindPostgresOptions {
 export async function findPostgres(
   options: FindPostgresOptions = {},
 ): Promise<PostgresBinaries> {
-  const found = findBinaries();
-  if (found !== undefined) return { bin: found };
-  if (options.install === false) return { skip: "no Postgres server is installed" };
-  if (userInfo().uid !== 0) {
-    return { skip: "no Postgres server is installed, and only root can install one" };
-  }
-  try {
-    await run("apt-get", ["update", "-q"]);
-    await run("apt-get", ["install", "-qy", "--no-install-recommends", "postgresql"], {
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-  } catch (thrown) {
-    const reason = (thrown as Error).message.trim().split("\n").at(-1);
-    return { skip: `no Postgres server is installed, and apt-get cannot install one: ${reason}` };
-  }
-  const installed = findBinaries();
-  return installed !== undefined
-    ? { bin: installed }
-    : { skip: "apt-get has installed no Postgres server" };
+  const { found, skip } = await findOrInstall({
+    name: "Postgres",
+    package: "postgresql",
+    find: findBinaries,
+    install: options.install ?? true,
+  });
+  return skip === undefined ? { bin: found } : { skip };
 }
 
 function findBinaries(): string | undefined {
@@ -93,12 +77,6 @@ const WATCHER = `
   rm -rf "$2"
 `;
 
-/**
- * Bun kills the processes that a test file started when the file ends. It kills this one, which
- * takes the input away from the watcher behind it.
- */
-const PIPE = `cat | /bin/sh -c "$0" sh "$@"`;
-
 /** How a server is started by {@linkcode startPostgres}. */
 export interface PostgresServerOptions {
   /** The directory of its programs, from {@linkcode findPostgres}. */
@@ -133,19 +111,15 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Wat
   const { bin, fsync = false } = options;
   const port = await freePort();
   const directory = `/tmp/lakesync-postgres-${process.pid}-${port}`;
-  const script = [
-    "/bin/sh",
-    "-c",
-    PIPE,
-    WATCHER,
-    bin,
-    directory,
-    String(port),
-    fsync ? "on" : "off",
-  ];
-  const user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"];
-  const [program, ...args] = userInfo().uid === 0 ? ["setpriv", ...user, "--", ...script] : script;
-  const watcher = spawn(program!, args, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
+  const watcher = startWatcher(WATCHER, {
+    user: "postgres",
+    args: [
+      bin,
+      directory,
+      String(port),
+      fsync ? "on" : "off",
+    ],
+  });
   const server = new WatchedServer(watcher, {
     name: "Postgres",
     url: `postgres://lakesync@127.0.0.1:${port}/postgres`,

@@ -1,4 +1,5 @@
-import type { ChildProcessByStdio } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { userInfo } from "node:os";
 import type { Readable, Writable } from "node:stream";
 
 /** How a {@linkcode WatchedServer}'s output is read. */
@@ -104,4 +105,28 @@ export class WatchedServer implements AsyncDisposable {
       await this.#more.promise;
     }
   }
+}
+
+/**
+ * Bun kills the processes that a test file started when the file ends. It kills this one, which
+ * takes the input away from the watcher behind it.
+ */
+const PIPE = `cat | /bin/sh -c "$0" sh "$@"`;
+
+/**
+ * Starts the script that watches over a server.
+ *
+ * @param script The script.
+ * @param options Its arguments, and whom it runs as where this process is root.
+ * @returns Its process.
+ */
+export function startWatcher(
+  script: string,
+  options: { user: string; args: readonly string[] },
+): ChildProcessByStdio<Writable, Readable, null> {
+  const { user, args } = options;
+  const shell = ["/bin/sh", "-c", PIPE, script, ...args];
+  const as = ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups", "--"];
+  const [program, ...rest] = userInfo().uid === 0 ? [...as, ...shell] : shell;
+  return spawn(program!, rest, { stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
 }
