@@ -56,3 +56,6 @@ export {
   startMariadb,
 } from "./mariadb_server.ts";
 export { WatchedServer, type WatchedServerOptions } from "./watched_server.ts";
+export { bundle, BundleError, type BundleOptions } from "./browser/bundle.ts";
+export { findChromium, type FindChromiumOptions, startChromium } from "./browser/chromium.ts";
+export { html, servePages, type ServePagesOptions } from "./browser/pages.ts";

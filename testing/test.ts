@@ -24,10 +24,13 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 // Each runtime has a module of its own, loaded only there: neither has to resolve the other's API.
 const register: RegisterTest = "Bun" in globalThis
   ? (await import("./_register_bun.ts")).register
-  : (await import("./_register_deno.ts")).register;
+  : "Deno" in globalThis
+  ? (await import("./_register_deno.ts")).register
+  : (await import("./_register_browser.ts")).register;
 
 /**
- * Registers a test with the runner of the present runtime: `deno test` or `bun test`.
+ * Registers a test with the runner of the present runtime: `deno test`, `bun test`, or the page that
+ * `deno task test` opens in Chromium for a `*_browser_test.ts`.
  *
  * @param test The title, or a title with options.
  * @param fn The test; it fails when it throws or rejects.

@@ -2,11 +2,12 @@
  * `deno task test [PATH]…`: every test that this machine can run, or those under the given paths.
  *
  * Tests and the examples in doc comments run on Deno; then all tests that aren't for Deno alone
- * (`*_deno_test.ts`) run on Bun. Skipped ones are named with their reason. The last line is
- * `N passed, N failed`, summed over both, with `, N skipped` where there are any.
+ * (`*_deno_test.ts`) run on Bun, and those for browsers (`*_browser_test.ts`) in Chromium. Skipped ones are named with their reason. The last line is
+ * `N passed, N failed`, summed over all, with `, N skipped` where there are any.
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
+import { runInChromium } from "./_chromium.ts";
 import { runDeno } from "./_run.ts";
 import { BUN_VERSION, findBun, type RunnerReport, runTests } from "./_runners.ts";
 import { listFiles, ROOT } from "./_workspace.ts";
@@ -66,10 +67,12 @@ const leftOut: string[] = [];
 console.log(`Deno ${Deno.version.deno}`);
 reports.push(["Deno", await testOnDeno(filters)]);
 
-const bunFiles = (await listFiles()).filter((file) =>
-  /_test\.tsx?$/.test(file) && !/_(deno|browser)_test\.tsx?$/.test(file) &&
-  (filters.length === 0 ||
-    filters.some((path) => path === "" || file === path || file.startsWith(`${path}/`)))
+const files = (await listFiles()).filter((file) =>
+  filters.length === 0 ||
+  filters.some((path) => path === "" || file === path || file.startsWith(`${path}/`))
+);
+const bunFiles = files.filter((file) =>
+  /_test\.tsx?$/.test(file) && !/_(deno|browser)_test\.tsx?$/.test(file)
 );
 if (bunFiles.length > 0) {
   const bun = await findBun();
@@ -78,6 +81,17 @@ if (bunFiles.length > 0) {
   } else {
     console.log(`\nBun ${BUN_VERSION}`);
     reports.push(["Bun", await testOnBun(bun.command, bunFiles)]);
+  }
+}
+
+const browserFiles = files.filter((file) => /_browser_test\.tsx?$/.test(file));
+if (browserFiles.length > 0) {
+  console.log();
+  const report = await runInChromium(browserFiles);
+  if ("missing" in report) {
+    leftOut.push(`${browserFiles.length} test files in Chromium — ${report.missing}`);
+  } else {
+    reports.push(["Chromium", report]);
   }
 }
 

@@ -1,0 +1,46 @@
+import type { RegisteredTest } from "./_register.ts";
+
+/** Tests of the module that a page has loaded, in their order; the page's host runs them. */
+export const registered: RegisteredTest[] = [];
+
+/** Hands a test to the host. */
+export function register(test: RegisteredTest): void {
+  registered.push(test);
+}
+
+/** How a test ended. */
+export interface BrowserTestOutcome {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  readonly ms: number;
+  readonly error: string | undefined;
+}
+
+/** Runs all of them, one after the other. */
+async function runAll(): Promise<BrowserTestOutcome[]> {
+  const outcomes: BrowserTestOutcome[] = [];
+  for (const { name, skip, timeoutMs, fn } of registered) {
+    const startedAt = performance.now();
+    const end = (outcome: BrowserTestOutcome["outcome"], error?: string) =>
+      outcomes.push({ name, outcome, ms: performance.now() - startedAt, error });
+    if (skip) {
+      end("skipped");
+      continue;
+    }
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) =>
+      timer = setTimeout(() => reject(new Error(`It took more than ${timeoutMs} ms`)), timeoutMs)
+    );
+    try {
+      await Promise.race([fn(), late]);
+      end("passed");
+    } catch (thrown) {
+      end("failed", thrown instanceof Error ? `${thrown.stack ?? thrown}` : String(thrown));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  return outcomes;
+}
+
+(globalThis as { runLakeSyncTests?: typeof runAll }).runLakeSyncTests = runAll;

@@ -1,0 +1,103 @@
+import { fileURLToPath } from "node:url";
+import { dirname, join, relative, resolve } from "node:path";
+import { build, type BuildOptions, type Plugin } from "esbuild";
+
+/** The repository's root, without a slash at its end. */
+export const ROOT: string = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+
+/** How {@linkcode bundle} makes a bundle. */
+export interface BundleOptions {
+  /**
+   * Whether it is made small, as an app would do before it is published.
+   *
+   * @default {false}
+   */
+  minify?: boolean;
+}
+
+/** A bundle that cannot be made: esbuild's messages. */
+export class BundleError extends Error {
+  /** @param messages What esbuild says. */
+  constructor(messages: string) {
+    super(`Cannot bundle for the browser: ${messages}`);
+    this.name = "BundleError";
+  }
+}
+
+/**
+ * Bundles a module of the repository, with all that it imports, into one ES module for browsers.
+ *
+ * `new URL("./x_browser.ts", import.meta.url)`, by which a module names its worker, becomes
+ * `/x_browser.ts` with the path of that file from the root: who serves the bundle serves that one by
+ * the same function.
+ *
+ * @param entry The module's path from the root.
+ * @returns Its text, with its source map inline unless it is made small.
+ */
+export async function bundle(entry: string, options: BundleOptions = {}): Promise<string> {
+  const { minify = false } = options;
+  const settings: BuildOptions & { write: false } = {
+    ...BROWSER,
+    entryPoints: [join(ROOT, entry)],
+    minify,
+    sourcemap: minify ? false : "inline",
+    write: false,
+  };
+  try {
+    const { outputFiles } = await build(settings);
+    return outputFiles[0]!.text;
+  } catch (thrown) {
+    throw new BundleError((thrown as Error).message);
+  }
+}
+
+/** In tests the runtimes' own modules are stood in for by what browsers can run. */
+const STAND_INS: ReadonlyMap<string, string> = new Map([
+  ["@lakesync/testing", join(ROOT, "testing/browser/mod_browser.ts")],
+  ["node:assert", "assert"],
+  ["node:util", "util"],
+]);
+
+const WORKER = /new URL\(\s*"(\.{1,2}\/[^"]+_browser\.ts)",\s*import\.meta\.url,?\s*\)/g;
+
+const workspace: Plugin = {
+  name: "lakesync-workspace",
+  setup({ onLoad, onResolve, resolve: find }) {
+    onResolve({ filter: /^(@lakesync\/testing|node:(assert|util))$/ }, ({ path, resolveDir }) => {
+      const standIn = STAND_INS.get(path)!;
+      return standIn.startsWith("/")
+        ? { path: standIn }
+        // With the slash it is the package, not the module of Node's of that name.
+        : find(`${standIn}/`, { kind: "import-statement", resolveDir });
+    });
+    onLoad({ filter: /\.tsx?$/ }, async ({ path }) => {
+      if (path.includes("/node_modules/")) return undefined;
+      const { readFile } = await import("node:fs/promises");
+      const text = await readFile(path, "utf8");
+      const contents = text.replace(WORKER, (_, to: string) => {
+        const file = relative(ROOT, resolve(dirname(path), to)).replaceAll("\\", "/");
+        return `new URL("/${file}", globalThis.location.origin)`;
+      });
+      return { contents, loader: path.endsWith("x") ? "tsx" : "ts" };
+    });
+  },
+};
+
+const BROWSER: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  format: "esm",
+  target: "es2024",
+  platform: "browser",
+  // The packages of the workspace by their names.
+  tsconfig: join(ROOT, "tsconfig.json"),
+  external: ["node:sqlite", "node:fs/promises"],
+  define: {
+    "process.env.NODE_ENV": '"production"',
+    "process.env.NODE_DEBUG": '""',
+    "process.stderr": "undefined",
+  },
+  jsx: "automatic",
+  logLevel: "silent",
+  plugins: [workspace],
+};
