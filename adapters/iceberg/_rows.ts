@@ -1,6 +1,7 @@
 import type { ColumnType, FlushEntry, JsonValue } from "@lakesync/core";
 import { type Cell, toCell } from "./_cells.ts";
 import type { LakeField } from "./lake_schema.ts";
+import { TextCodes } from "./_text_codes.ts";
 import { encodeTexts, orderTexts } from "./_texts.ts";
 
 export type { Cell };
@@ -10,7 +11,7 @@ export interface RowColumns {
   /** How many rows there are. */
   readonly count: number;
   /** The place in the log. */
-  readonly seq: readonly number[];
+  readonly seq: Float64Array;
   /** What was done. */
   readonly op: readonly string[];
   /** The keys, in UTF-8; equal ones are one and the same array. */
@@ -24,7 +25,7 @@ export interface RowColumns {
   /** The transactions. */
   readonly txId: readonly (string | null)[];
   /** When the gateway took them, in ms. */
-  readonly at: readonly number[];
+  readonly at: Float64Array;
   /** What they carry. */
   readonly columns: readonly (string | null)[];
   /** The user's columns. */
@@ -47,6 +48,7 @@ export interface StoredRow {
 }
 
 const ROW_WEIGHT = 100;
+const FIRST_ROWS = 1024;
 
 /** Collects the rows of one table and gives them sorted by `id`, then `_hlc`. */
 export class RowBuffer {
@@ -55,15 +57,15 @@ export class RowBuffer {
   readonly #names: readonly string[];
   #count = 0;
   #weight = 0;
-  #seq: number[] = [];
+  // Numbers are kept apart from what the garbage collector has to look at; their room stays.
+  #seq = new Float64Array(FIRST_ROWS);
+  #at = new Float64Array(FIRST_ROWS);
+  #hlc = new BigInt64Array(FIRST_ROWS);
+  #idCode = new Uint32Array(FIRST_ROWS);
+  readonly #ids = new TextCodes();
   #op: string[] = [];
-  #idCode: number[] = [];
-  #ids: string[] = [];
-  #idCodes = new Map<string, number>();
-  #hlc: BigInt64Array = new BigInt64Array(1024);
   #clientId: string[] = [];
   #txId: (string | null)[] = [];
-  #at: number[] = [];
   #columns: (string | null)[] = [];
   #cells: Cell[][];
 
@@ -108,25 +110,24 @@ export class RowBuffer {
 
   #add({ seq, at, op, rowId, hlc, clientId, txId }: Omit<StoredRow, "columns" | "cells">): number {
     const row = this.#count++;
-    this.#seq.push(seq);
-    this.#at.push(at);
+    if (row === this.#seq.length) this.#grow();
+    this.#seq[row] = seq;
+    this.#at[row] = at;
+    this.#hlc[row] = hlc;
+    this.#idCode[row] = this.#ids.codeOf(rowId);
     this.#op.push(op);
     this.#clientId.push(clientId);
     this.#txId.push(txId);
-    if (row === this.#hlc.length) {
-      const grown = new BigInt64Array(row * 2);
-      grown.set(this.#hlc);
-      this.#hlc = grown;
-    }
-    this.#hlc[row] = hlc;
-    let code = this.#idCodes.get(rowId);
-    if (code === undefined) {
-      code = this.#ids.length;
-      this.#ids.push(rowId);
-      this.#idCodes.set(rowId, code);
-    }
-    this.#idCode.push(code);
     return row;
+  }
+
+  #grow(): void {
+    const room = this.#count * 2;
+    const [seq, at, hlc, idCode] = [this.#seq, this.#at, this.#hlc, this.#idCode];
+    (this.#seq = new Float64Array(room)).set(seq);
+    (this.#at = new Float64Array(room)).set(at);
+    (this.#hlc = new BigInt64Array(room)).set(hlc);
+    (this.#idCode = new Uint32Array(room)).set(idCode);
   }
 
   #addCells(
@@ -160,8 +161,9 @@ export class RowBuffer {
 
   /** The rows, sorted; the buffer is empty afterwards. There must be one at least. */
   take(): RowColumns {
-    const places = orderTexts(this.#ids);
-    const sorted = Array.from(places, (code) => this.#ids[code]!);
+    const { texts } = this.#ids;
+    const places = orderTexts(texts);
+    const sorted = Array.from(places, (code) => texts[code]!);
     const rank = new Uint32Array(sorted.length);
     for (let i = 0; i < places.length; i++) rank[places[i]!] = i;
     const order = this.#order(rank);
@@ -171,23 +173,27 @@ export class RowBuffer {
       return picked;
     };
     const encoded = encodeTexts(sorted);
-    const codes = this.#idCode;
     const id = new Array<Uint8Array>(order.length);
+    const seq = new Float64Array(order.length);
+    const at = new Float64Array(order.length);
     const hlc = new BigInt64Array(order.length);
     for (let i = 0; i < order.length; i++) {
-      id[i] = encoded[rank[codes[order[i]!]!]!]!;
-      hlc[i] = this.#hlc[order[i]!]!;
+      const row = order[i]!;
+      id[i] = encoded[rank[this.#idCode[row]!]!]!;
+      seq[i] = this.#seq[row]!;
+      at[i] = this.#at[row]!;
+      hlc[i] = this.#hlc[row]!;
     }
     const rows: RowColumns = {
       count: this.#count,
-      seq: pick(this.#seq),
+      seq,
       op: pick(this.#op),
       id,
       ids: { min: sorted[0]!, max: sorted.at(-1)!, distinct: sorted.length },
       hlc,
       clientId: pick(this.#clientId),
       txId: pick(this.#txId),
-      at: pick(this.#at),
+      at,
       columns: pick(this.#columns),
       cells: this.#cells.map(pick),
     };
@@ -199,14 +205,10 @@ export class RowBuffer {
   clear(): void {
     this.#count = 0;
     this.#weight = 0;
-    this.#seq = [];
     this.#op = [];
-    this.#idCode = [];
-    this.#ids = [];
-    this.#idCodes = new Map();
+    this.#ids.clear();
     this.#clientId = [];
     this.#txId = [];
-    this.#at = [];
     this.#columns = [];
     this.#cells = this.#cells.map(() => []);
   }
@@ -216,7 +218,7 @@ export class RowBuffer {
    * nearly in order already, put right.
    */
   #order(rank: Uint32Array): Uint32Array {
-    const codes = this.#idCode;
+    const codes = this.#idCode.subarray(0, this.#count);
     const starts = new Uint32Array(rank.length + 1);
     for (const code of codes) starts[rank[code]! + 1]!++;
     for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;

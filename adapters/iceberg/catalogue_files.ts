@@ -1,7 +1,7 @@
 import { type ObjectStore, ok } from "@lakesync/core";
 import type { Catalogue } from "./catalogue.ts";
 import type { TableMetadata } from "./metadata.ts";
-import { REMEMBERED_VERSIONS } from "./snapshot.ts";
+import { REMEMBERED_FILES } from "./snapshot.ts";
 import { loadTable, putHint, putVersion, type TableVersion, versionKey } from "./table.ts";
 
 /**
@@ -73,7 +73,7 @@ function metadataLog({ number, metadata }: TableVersion): TableMetadata["metadat
       "timestamp-ms": metadata["last-updated-ms"],
       "metadata-file": `${metadata.location}${versionKey("", number)}`,
     },
-  ].slice(-REMEMBERED_VERSIONS);
+  ].slice(-REMEMBERED_FILES);
 }
 
 /** Where a lake is: its tables' names and versions beside its files, or in a catalogue. */

@@ -271,14 +271,20 @@ export async function readEntries(
     if (!key.ok) return key;
     const bytes = await store.get(key.value);
     if (!bytes.ok) return gone(bytes.error);
+    let rowId = info.firstRowId;
     for (const entry of await decodeManifest(bytes.value)) {
       if (entry.status === 2) continue;
+      let { file } = entry;
+      if (rowId !== undefined && file.firstRowId === undefined) {
+        file = { ...file, firstRowId: rowId };
+        rowId += file.rows;
+      }
       entries.push({
         status: 0,
         snapshotId: entry.snapshotId ?? info.addedSnapshotId,
         sequenceNumber: entry.sequenceNumber ?? info.sequenceNumber,
         fileSequenceNumber: entry.fileSequenceNumber ?? info.sequenceNumber,
-        file: entry.file,
+        file,
       });
     }
   }

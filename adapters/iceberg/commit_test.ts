@@ -3,7 +3,7 @@ import { memoryObjectStore, test } from "@lakesync/testing";
 import { assert, assertEquals } from "@std/assert";
 import { MERGE_MANIFESTS, presentManifests, readEntries, type TableRef } from "./commit.ts";
 import { icebergDestination } from "./destination.ts";
-import { REMEMBERED_VERSIONS } from "./snapshot.ts";
+import { REMEMBERED_FILES, REMEMBERED_VERSIONS } from "./snapshot.ts";
 import { loadTable } from "./table.ts";
 import { entries, flush, readSeqs } from "./testdata/lake_rows.ts";
 
@@ -43,7 +43,7 @@ test("the metadata does not grow without bounds, and sums up what the table has"
   const { metadata } = await commits(store, 30);
   assertEquals(metadata.snapshots.length, REMEMBERED_VERSIONS);
   assertEquals(metadata["snapshot-log"].length, REMEMBERED_VERSIONS);
-  assertEquals(metadata["metadata-log"].length, REMEMBERED_VERSIONS);
+  assertEquals(metadata["metadata-log"].length, REMEMBERED_FILES);
   assertEquals(
     metadata["metadata-log"].at(-1)?.["metadata-file"],
     "memory:///lake/todos_changes/metadata/v29.metadata.json",

@@ -1,12 +1,15 @@
 import { emptyRow, isVisible, mergeState, type RowState } from "@lakesync/core";
-import { type Changes, readFile } from "./compact_changes.ts";
+import type { Changes } from "./compact_change_list.ts";
+import { readFile } from "./compact_changes.ts";
 import type { CompactionJob, EngineFile, FoldedBucket } from "./compact_engine.ts";
 import { mergeChange, soleInsert } from "./compact_merge.ts";
-import { readColumns } from "./parquet_read.ts";
+import type { FoundRows } from "./parquet_find.ts";
+import { findRows, type ReadColumns, readColumns } from "./parquet_read.ts";
 import { rowAt, type StateFile, stateFile, StateRows } from "./state_columns.ts";
-import { addDeletes } from "./state_deletes.ts";
+import { GoneRows } from "./compact_gone.ts";
 import { fromStateRow, type StateRow, toStateRow } from "./state_row.ts";
-import { STATE_FIELD } from "./state_schema.ts";
+import type { Positions } from "./state_deletes.ts";
+import { STATE_FIELD, STATE_FIELDS } from "./state_schema.ts";
 
 /** A bucket's files stay as long as no more than this part of their rows is gone … */
 const GONE_PART = 8;
@@ -33,12 +36,30 @@ interface Found {
 /**
  * Folds a bucket's changes into its rows. Throws what goes wrong.
  *
+ * @param options Whether the files with the rows that show stay; by default where they may.
  * @throws {RangeError} Where a file is damaged.
  */
-export async function foldBucket(job: CompactionJob, one: BucketChanges): Promise<FoldedBucket> {
-  const fold = new BucketFold(job, one);
+export async function foldBucket(
+  job: CompactionJob,
+  one: BucketChanges,
+  options: { readonly stays?: boolean } = {},
+): Promise<FoldedBucket> {
+  const { stays = job.stays && mayStay(job, one) } = options;
+  const fold = new BucketFold(job, one, stays);
   await fold.read();
   return fold.merge();
+}
+
+/** Whether so few of a bucket's rows are gone that its files may stay as they are. */
+export function mayStay(job: CompactionJob, { bucket, changes, places }: BucketChanges): boolean {
+  const files = job.live.get(bucket) ?? [];
+  const deletes = job.liveDeletes.get(bucket) ?? [];
+  const rowsOf = (list: readonly EngineFile[]) =>
+    list.reduce((sum, { file }) => sum + Number(file.rows), 0);
+  if (files.length >= MOST_FILES || deletes.length >= MOST_FILES) return false;
+  const most = rowsOf(files) / GONE_PART - rowsOf(deletes);
+  // Changes of the same row take out one: they are told apart where that matters.
+  return places.length <= most || new Set(places.map((place) => changes.id[place])).size <= most;
 }
 
 class BucketFold {
@@ -48,12 +69,13 @@ class BucketFold {
   /** The places of each changed row's changes. */
   readonly #touched = new Map<string, number[]>();
   readonly #found = new Map<string, Found>();
+  #gone = new GoneRows();
   readonly #live: StateRows;
   readonly #hidden: StateRows;
   /** Whether the files of the rows that show stay. */
   readonly #stays: boolean;
 
-  constructor(job: CompactionJob, { bucket, changes, places }: BucketChanges) {
+  constructor(job: CompactionJob, { bucket, changes, places }: BucketChanges, stays: boolean) {
     this.#job = job;
     this.#bucket = bucket;
     this.#changes = changes;
@@ -64,35 +86,25 @@ class BucketFold {
     }
     this.#live = new StateRows(job.columns);
     this.#hidden = new StateRows(job.columns);
-    this.#stays = job.positions && this.#mayStay();
-  }
-
-  #mayStay(): boolean {
-    const files = this.#job.live.get(this.#bucket) ?? [];
-    const deletes = this.#job.liveDeletes.get(this.#bucket) ?? [];
-    const rowsOf = (list: readonly EngineFile[]) =>
-      list.reduce((sum, { file }) => sum + Number(file.rows), 0);
-    const gone = this.#touched.size + rowsOf(deletes);
-    return files.length < MOST_FILES && deletes.length < MOST_FILES &&
-      gone * GONE_PART <= rowsOf(files);
+    this.#stays = stays;
   }
 
   /** Finds the rows that changes touch, and takes over the others, where files do not stay. */
   async read(): Promise<void> {
     const job = this.#job;
-    const gone = new Map<string, Set<number>>();
-    for (const one of job.liveDeletes.get(this.#bucket) ?? []) {
-      await addDeletes(await readFile(job, one), gone);
-    }
+    const deletes = job.liveDeletes.get(this.#bucket) ?? [];
+    const gone = this.#gone = await GoneRows.read(job.store, deletes, job);
     for (const one of job.live.get(this.#bucket) ?? []) {
       const { path } = one.file;
       const bytes = await readFile(job, one);
-      const places = this.#stays ? await this.#touchedPlaces(bytes) : undefined;
-      if (places?.length === 0) continue;
-      await this.#readFile(bytes, places, (file, i) => {
-        const row = places?.[i] ?? i;
-        if (gone.get(path)?.has(row) === true) return;
+      const found = this.#stays
+        ? await findRows(bytes, { fieldId: STATE_FIELD.id, wanted: this.#touched })
+        : undefined;
+      if (found?.places.length === 0) continue;
+      await this.#readFile(bytes, found, (file, i) => {
+        const row = found?.places[i] ?? i;
         const id = file.id[i]!;
+        if (gone.has(one, row, id)) return;
         if (this.#touched.has(id)) this.#note(id, rowAt(file, i), { row, path });
         else this.#live.copy(file, i);
       });
@@ -106,22 +118,19 @@ class BucketFold {
     }
   }
 
-  /** The places in a file of the rows that changes touch. */
-  async #touchedPlaces(bytes: Uint8Array): Promise<readonly number[]> {
-    const { rows, columns } = await readColumns(bytes, { fieldIds: [STATE_FIELD.id] });
-    const ids = columns.get(STATE_FIELD.id) as ArrayLike<string>;
-    const places: number[] = [];
-    for (let row = 0; row < rows; row++) if (this.#touched.has(ids[row]!)) places.push(row);
-    return places;
-  }
-
+  /** Reads a file's rows, or those that were found in it. */
   async #readFile(
     bytes: Uint8Array,
-    places: readonly number[] | undefined,
+    found: FoundRows | undefined,
     each: (file: StateFile, i: number) => void,
   ): Promise<void> {
-    const options = places === undefined ? {} : { places };
-    const file = stateFile(await readColumns(bytes, options), this.#job.columns);
+    const { columns } = this.#job;
+    const own = STATE_FIELDS.map(({ id }) => id).filter((id) => id !== STATE_FIELD.id);
+    const fieldIds = [...own, ...columns.map(({ field }) => field.id)];
+    const read = found === undefined
+      ? await readColumns(bytes)
+      : withTexts(await readColumns(bytes, { fieldIds, places: found.places }), found.texts);
+    const file = stateFile(read, columns);
     for (let i = 0; i < file.rows; i++) each(file, i);
   }
 
@@ -144,7 +153,7 @@ class BucketFold {
   merge(): FoldedBucket {
     const { columns, schema } = this.#job;
     const changed = { live: false, hidden: false };
-    const deleted = new Map<string, number[]>();
+    const deleted = { positions: new Map<string, number[]>(), ids: [] as string[] };
     for (const [id, places] of this.#touched) {
       const before = this.#found.get(id);
       const insert = before === undefined ? soleInsert(this.#changes, places) : undefined;
@@ -165,9 +174,10 @@ class BucketFold {
       (visible ? this.#live : this.#hidden).add(id, toStateRow(state, columns));
       if (!effect) continue;
       for (const { path, row } of before?.live ?? []) {
-        const list = deleted.get(path);
-        if (list === undefined) deleted.set(path, [row]);
+        const list = deleted.positions.get(path);
+        if (list === undefined) deleted.positions.set(path, [row]);
         else list.push(row);
+        if (deleted.ids.at(-1) !== id) deleted.ids.push(id);
       }
       changed.live ||= visible || (before?.live.length ?? 0) > 0;
       changed.hidden ||= !visible || before?.hidden === true;
@@ -175,8 +185,19 @@ class BucketFold {
     return {
       bucket: this.#bucket,
       live: changed.live ? this.#live.files(schema) : undefined,
-      ...(this.#stays && { deleted }),
+      ...(this.#stays && { deleted: { ...deleted, before: this.#goneIn(deleted.positions) } }),
       hidden: changed.hidden ? this.#hidden.files(schema) : undefined,
     };
   }
+  /** Where rows of files were gone before. */
+  #goneIn(files: Positions): Positions {
+    const before = new Map<string, readonly number[]>();
+    for (const path of files.keys()) before.set(path, [...this.#gone.positions.get(path) ?? []]);
+    return before;
+  }
+}
+
+/** Columns with that of the ids, which are known already. */
+function withTexts(read: ReadColumns, ids: readonly string[]): ReadColumns {
+  return { rows: read.rows, columns: new Map([...read.columns, [STATE_FIELD.id, ids]]) };
 }

@@ -1,23 +1,12 @@
 import type { Cell } from "./_cells.ts";
+import { LakeSyncError } from "@lakesync/core";
+import type { BucketChanges } from "./compact_bucket.ts";
+import { ChangeList, type Changes } from "./compact_change_list.ts";
 import type { CompactionJob, EngineFile } from "./compact_engine.ts";
+import { PartedChanges } from "./compact_parted.ts";
 import { FIELD } from "./lake_schema.ts";
 import { readColumns } from "./parquet_read.ts";
 import { bucketOf } from "./state_bucket.ts";
-
-/** Changes of some buckets, column by column. */
-export interface Changes {
-  /** The places of each bucket's changes. */
-  readonly places: ReadonlyMap<number, readonly number[]>;
-  readonly id: readonly string[];
-  readonly op: readonly string[];
-  /** The stamps, as signed longs. */
-  readonly hlc: readonly bigint[];
-  readonly clientId: readonly string[];
-  /** The names of the columns that each carries, comma-separated. */
-  readonly carried: readonly (string | null)[];
-  /** The app's columns, in the job's order. */
-  readonly cells: readonly (readonly Cell[])[];
-}
 
 /** The bytes of an object; throws what went wrong. */
 export async function readFile(
@@ -29,95 +18,82 @@ export async function readFile(
   return bytes.value;
 }
 
-/** Some buckets whose changes are read at once. */
-export interface BucketGroup {
-  /** The places of their changes in one of the job's files; undefined: all of them. */
-  placesIn(file: number): readonly number[] | undefined;
-}
-
-/**
- * Parts the buckets with changes into groups of at most so many changes, as far as a bucket alone has
- * not more.
- */
-export async function groupBuckets(
-  job: CompactionJob,
-  limit: number,
-): Promise<readonly BucketGroup[]> {
-  const total = job.changes.reduce((sum, { file }) => sum + Number(file.rows), 0);
-  if (total <= limit) return [{ placesIn: () => undefined }];
-  const counts = new Uint32Array(job.buckets);
-  // Two bytes a change are kept, so that each pass makes only the texts that it is for.
-  const bucketsIn: Uint16Array[] = [];
-  for (const one of job.changes) {
-    const { rows, columns } = await readColumns(await readFile(job, one), { fieldIds: [FIELD.id] });
-    const ids = columns.get(FIELD.id) as ArrayLike<string>;
-    const buckets = new Uint16Array(rows);
-    for (let i = 0; i < rows; i++) counts[buckets[i] = bucketOf(ids[i]!, job.buckets)]!++;
-    bucketsIn.push(buckets);
-  }
-  const groups: Set<number>[] = [];
-  let left = 0;
-  for (const [bucket, count] of counts.entries()) {
-    if (count === 0) continue;
-    if (count > left || groups.length === 0) {
-      groups.push(new Set());
-      left = limit;
-    }
-    groups.at(-1)!.add(bucket);
-    left -= count;
-  }
-  return groups.map((buckets) => ({
-    placesIn(file) {
-      const places: number[] = [];
-      for (const [place, bucket] of bucketsIn[file]!.entries()) {
-        if (buckets.has(bucket)) places.push(place);
-      }
-      return places;
-    },
-  }));
-}
-
-/** The changes of a group of buckets. */
-export async function readChanges(
-  job: CompactionJob,
-  group: BucketGroup,
-): Promise<Changes> {
-  const places = new Map<number, number[]>();
-  const id: string[] = [];
-  const op: string[] = [];
-  const hlc: bigint[] = [];
-  const clientId: string[] = [];
-  const carried: (string | null)[] = [];
-  const cells: Cell[][] = job.columns.map(() => []);
+/** The changes in one of the job's files. */
+async function readChanges(job: CompactionJob, one: EngineFile): Promise<Changes> {
   const fields = job.columns.map(({ column }) => job.changeFields.get(column.name));
   const own = [FIELD.id, FIELD.op, FIELD.hlc, FIELD.clientId, FIELD.columns];
-  const wanted = [...own, ...fields.filter((field) => field !== undefined)];
-  for (const [file, one] of job.changes.entries()) {
-    const selected = group.placesIn(file);
-    if (selected?.length === 0) continue;
-    const { rows, columns } = await readColumns(await readFile(job, one), {
-      fieldIds: wanted,
-      ...(selected !== undefined && { places: selected }),
-    });
-    const texts = (field: number) => columns.get(field) as ArrayLike<string>;
-    const ids = texts(FIELD.id);
-    const ops = texts(FIELD.op);
-    const stamps = columns.get(FIELD.hlc) as ArrayLike<bigint>;
-    const makers = texts(FIELD.clientId);
-    const names = columns.get(FIELD.columns) as ArrayLike<string | undefined> | undefined;
-    const values = fields.map((field) => field === undefined ? undefined : columns.get(field));
-    for (let row = 0; row < rows; row++) {
-      const bucket = bucketOf(ids[row]!, job.buckets);
-      let list = places.get(bucket);
-      if (list === undefined) places.set(bucket, list = []);
-      list.push(id.length);
-      id.push(ids[row]!);
-      op.push(ops[row]!);
-      hlc.push(stamps[row]!);
-      clientId.push(makers[row]!);
-      carried.push(names?.[row] ?? null);
-      for (let i = 0; i < values.length; i++) cells[i]!.push(values[i]?.[row] ?? null);
-    }
+  const { rows, columns } = await readColumns(await readFile(job, one), {
+    fieldIds: [...own, ...fields.filter((field) => field !== undefined)],
+  });
+  const required = <T extends Cell>(field: number): ArrayLike<T> => {
+    const cells = columns.get(field);
+    if (cells === undefined && rows > 0) throw new RangeError("a changelog's file lacks a column");
+    return (cells ?? []) as ArrayLike<T>;
+  };
+  const optional = <T extends Cell>(field: number | undefined): (T | null)[] => {
+    const cells = field === undefined ? undefined : columns.get(field);
+    return Array.from({ length: rows }, (_, row) => (cells?.[row] ?? null) as T | null);
+  };
+  const id = required<string>(FIELD.id);
+  const bucket = new Uint16Array(rows);
+  for (let row = 0; row < rows; row++) bucket[row] = bucketOf(id[row]!, job.buckets);
+  return {
+    bucket,
+    id,
+    op: required(FIELD.op),
+    hlc: required(FIELD.hlc),
+    clientId: required(FIELD.clientId),
+    carried: optional<string>(FIELD.columns),
+    cells: fields.map((field) => optional(field)),
+  };
+}
+
+/** About how many changes an engine holds at once, where nothing is said. */
+export const CHANGES_AT_ONCE = 250_000;
+
+/**
+ * The buckets with changes, each once. It throws what goes wrong, `ABORTED` between two of them.
+ *
+ * Where there are more changes than may be held, they are first parted by groups of buckets, into
+ * temporary files: each file of the changelog is read once.
+ *
+ * @param atOnce About how many changes are held at once.
+ */
+export async function* bucketsOf(
+  job: CompactionJob,
+  atOnce: number,
+): AsyncGenerator<BucketChanges> {
+  const total = job.changes.reduce((sum, { file }) => sum + Number(file.rows), 0);
+  const columns = job.columns.length;
+  if (total <= atOnce) {
+    const all = new ChangeList(columns);
+    for (const one of job.changes) all.addAll(await readChanges(job, one));
+    return yield* bucketsIn(job, all);
   }
-  return { places, id, op, hlc, clientId, carried, cells };
+  const groups = Math.min(job.buckets, Math.ceil(total / atOnce));
+  const groupOf = (bucket: number) => Math.floor(bucket * groups / job.buckets);
+  const parted = await PartedChanges.open(columns);
+  try {
+    for (const one of job.changes) {
+      stopIfAborted(job);
+      await parted.add(await readChanges(job, one), groupOf);
+    }
+    for (const group of parted.groups()) yield* bucketsIn(job, await parted.read(group));
+  } finally {
+    await parted.close();
+  }
+}
+
+function* bucketsIn(job: CompactionJob, changes: ChangeList): Generator<BucketChanges> {
+  for (const [bucket, places] of changes.places()) {
+    stopIfAborted(job);
+    yield { bucket, changes, places };
+  }
+}
+
+function stopIfAborted({ signal }: CompactionJob): void {
+  if (signal?.aborted !== true) return;
+  throw new LakeSyncError("ABORTED", "Stopped a compaction: its signal was aborted", {
+    cause: signal.reason,
+  });
 }

@@ -3,7 +3,7 @@ import type { LakeField } from "./lake_schema.ts";
 import type { DataFile } from "./manifest.ts";
 import type { SchemaEntry } from "./metadata.ts";
 import type { EncodedFile } from "./parquet.ts";
-import type { Positions } from "./state_deletes.ts";
+import type { DeletedRows } from "./state_deletes.ts";
 
 /** A data file as a {@linkcode CompactionEngine} finds it. */
 export interface EngineFile {
@@ -11,6 +11,8 @@ export interface EngineFile {
   readonly key: string;
   /** What a manifest says about it. */
   readonly file: DataFile;
+  /** How new what it says is: deletes by id are for files with lower numbers. */
+  readonly sequenceNumber: bigint;
 }
 
 /** A file that a {@linkcode CompactionEngine} made: sorted by `id`. */
@@ -25,11 +27,8 @@ export interface FoldedBucket {
   readonly bucket: number;
   /** All its rows that show; undefined where they are as they were. With `deleted` only new ones. */
   readonly live: readonly FoldedFile[] | undefined;
-  /**
-   * Where the bucket's files stay: the positions of the rows in them that are gone, besides those
-   * that were already.
-   */
-  readonly deleted?: Positions;
+  /** Where the bucket's files stay: the rows in them that are gone, besides those that were already. */
+  readonly deleted?: DeletedRows;
   /** All its rows that do not show; undefined where they are as they were. */
   readonly hidden: readonly FoldedFile[] | undefined;
 }
@@ -37,7 +36,7 @@ export interface FoldedBucket {
 /** Changes and the rows that they are folded into. */
 export interface CompactionJob {
   /** Where the files are. */
-  readonly store: ObjectStore;
+  readonly store: Pick<ObjectStore, "get">;
   /** The app's columns in the state table. */
   readonly columns: readonly LakeField[];
   /** The state table's schema, for the files' footers. */
@@ -52,10 +51,10 @@ export interface CompactionJob {
   readonly live: ReadonlyMap<number, readonly EngineFile[]>;
   /** The files of the rows that do not show, by bucket. */
   readonly hidden: ReadonlyMap<number, readonly EngineFile[]>;
-  /** The files of positions of rows in `live` that are gone already, by bucket. */
+  /** The files that tell which rows in `live` are gone already, by bucket. */
   readonly liveDeletes: ReadonlyMap<number, readonly EngineFile[]>;
   /** Whether it may leave a bucket's files as they are and tell which rows in them are gone. */
-  readonly positions: boolean;
+  readonly stays: boolean;
   /** Stops it. */
   readonly signal?: AbortSignal;
 }
@@ -66,6 +65,8 @@ export interface CompactionJob {
  * `RangeError` for a damaged file.
  */
 export interface CompactionEngine {
+  /** What logs call it. */
+  readonly name: string;
   /** The buckets with changes, each once. */
   fold(job: CompactionJob): AsyncIterable<FoldedBucket>;
 }

@@ -1,15 +1,18 @@
-import { LakeSyncError } from "@lakesync/core";
-import { foldBucket } from "./compact_bucket.ts";
-import { groupBuckets, readChanges } from "./compact_changes.ts";
+import { ahead } from "./compact_ahead.ts";
+import { foldBucket, mayStay } from "./compact_bucket.ts";
+import { bucketsOf, CHANGES_AT_ONCE } from "./compact_changes.ts";
 import type { CompactionEngine } from "./compact_engine.ts";
+
+/** Buckets whose files stay that are folded at once: one is read while another is worked on. */
+const AT_ONCE = 2;
 
 /** Options of {@linkcode streamingEngine}. */
 export interface StreamingEngineOptions {
   /**
-   * About how many changes are held at once. Where there are more, the changelog's new files are
-   * read several times, each time for some of the buckets.
+   * About how many changes are held at once. Where there are more, they are parted by buckets first,
+   * into temporary files.
    *
-   * @default {100_000}
+   * @default {250_000}
    */
   readonly changesAtOnce?: number;
 }
@@ -35,20 +38,16 @@ export interface StreamingEngineOptions {
  * ```
  */
 export function streamingEngine(options: StreamingEngineOptions = {}): CompactionEngine {
-  const { changesAtOnce = 100_000 } = options;
+  const { changesAtOnce = CHANGES_AT_ONCE } = options;
   return {
+    name: "streaming",
     async *fold(job) {
-      for (const group of await groupBuckets(job, changesAtOnce)) {
-        const changes = await readChanges(job, group);
-        for (const [bucket, places] of changes.places) {
-          if (job.signal?.aborted === true) {
-            throw new LakeSyncError("ABORTED", "Stopped a compaction: its signal was aborted", {
-              cause: job.signal.reason,
-            });
-          }
-          yield await foldBucket(job, { bucket, changes, places });
-        }
-      }
+      yield* ahead(bucketsOf(job, changesAtOnce), {
+        work: (one) => foldBucket(job, one),
+        atOnce: AT_ONCE,
+        // Memory is for the rows of one bucket.
+        aloneIf: (one) => !(job.stays && mayStay(job, one)),
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { type DeltaOp, mergeDelta, type RowState } from "@lakesync/core";
 import { toWire } from "./_cells.ts";
-import type { Changes } from "./compact_changes.ts";
+import type { Changes } from "./compact_change_list.ts";
 import type { CompactionJob } from "./compact_engine.ts";
 import { type StateRow, unsigned } from "./state_row.ts";
 
@@ -30,14 +30,32 @@ export function mergeChange(
     columns: CompactionJob["columns"];
   },
 ): boolean {
-  const carried = new Set(changes.carried[place]?.split(","));
+  const carried = changes.carried[place] ?? "";
   const { life, columns: won } = mergeDelta(state, {
     op: changes.op[place] as DeltaOp,
     hlc: unsigned(changes.hlc[place]!),
     clientId: changes.clientId[place]!,
-    columns: columns.flatMap(({ column: { name, type } }, i) =>
-      carried.has(name) ? [{ column: name, value: toWire(type, changes.cells[i]![place]!) }] : []
-    ),
+    columns: carriedBy(carried, columns).map((i) => {
+      const { name, type } = columns[i]!.column;
+      return { column: name, value: toWire(type, changes.cells[i]![place]!) };
+    }),
   });
   return life || won.length > 0;
+}
+
+/** The last answer of {@linkcode carriedBy}: neighbours mostly carry the same. */
+let last: { carried: string; columns: CompactionJob["columns"]; places: readonly number[] } = {
+  carried: "",
+  columns: [],
+  places: [],
+};
+
+/** The places of the columns that a change carries. */
+function carriedBy(carried: string, columns: CompactionJob["columns"]): readonly number[] {
+  if (last.carried !== carried || last.columns !== columns) {
+    const names = new Set(carried.split(","));
+    const places = [...columns.keys()].filter((i) => names.has(columns[i]!.column.name));
+    last = { carried, columns, places };
+  }
+  return last.places;
 }

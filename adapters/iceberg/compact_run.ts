@@ -1,28 +1,28 @@
-import { type Clock, err, LakeSyncError, ok, type Random, type Result } from "@lakesync/core";
+import { type Clock, err, ok, type Random, type Result } from "@lakesync/core";
 import type { TableSchema } from "@lakesync/core";
 import type { Catalogue } from "./catalogue.ts";
 import type { CompactOutcome } from "./compact.ts";
-import type { CompactionEngine, EngineFile, FoldedFile } from "./compact_engine.ts";
-import { lakeColumnName, type LakeField, newSchemaPlan } from "./lake_schema.ts";
-import { keyOf } from "./location.ts";
-import type { DataFile, ManifestEntry } from "./manifest.ts";
-import { currentFields, currentSnapshot, type Snapshot, type TableMetadata } from "./metadata.ts";
-import { ancestry, EPOCH_PROPERTY, SEQ_PROPERTY, watermarkOf } from "./metadata.ts";
+import type { CompactionEngine, EngineFile } from "./compact_engine.ts";
+import { branchFiles, changeFields, engineFiles, foreign } from "./compact_files.ts";
+import {
+  CHANGES_SEQUENCE_PROPERTY,
+  CHANGES_SNAPSHOT_PROPERTY,
+  CHANGES_UUID_PROPERTY,
+  foldedFrom,
+  foldedUpTo,
+} from "./compact_marks.ts";
+import { type DeleteForm, FoldWriter } from "./compact_write.ts";
+import { newSchemaPlan } from "./lake_schema.ts";
+import { fileKey, type ManifestEntry } from "./manifest.ts";
+import { currentSnapshot, type Snapshot, type TableMetadata } from "./metadata.ts";
+import { EPOCH_PROPERTY, SEQ_PROPERTY, watermarkOf } from "./metadata.ts";
 import { changesTable, schemaEntry, withSchema } from "./snapshot.ts";
-import { encodeDeletes } from "./state_deletes.ts";
-import { branchParts, MAIN_BRANCH, type ManifestPart, withReplacement } from "./state_commit.ts";
-import { bucketSpec, emptyState, HIDDEN_BRANCH, STATE_LAYOUT } from "./state_schema.ts";
-import { STATE_SORT_ORDER_ID, statePlan } from "./state_schema.ts";
+import { branchParts, MAIN_BRANCH, withReplacement } from "./state_commit.ts";
+import { bucketSpec, emptyState, HIDDEN_BRANCH, STATE_LAYOUT, statePlan } from "./state_schema.ts";
 import { presentSchema, type TableVersion } from "./table.ts";
 
-/** Which changelog a state table's snapshot is made from. */
-export const CHANGES_UUID_PROPERTY = "lakesync.changes-uuid";
-/** Which of the changelog's snapshots is folded in. */
-export const CHANGES_SNAPSHOT_PROPERTY = "lakesync.changes-snapshot";
-/** That snapshot's sequence number. */
-export const CHANGES_SEQUENCE_PROPERTY = "lakesync.changes-sequence";
-
-const ROWS_OF_BUCKET = 50_000;
+/** A file's worth: with smaller ones the files themselves take more time than what is in them. */
+const ROWS_OF_BUCKET = 131_072;
 const BYTES_OF_BUCKET = 32 * 1024 * 1024;
 const LEAST_BUCKETS = 16;
 const MOST_BUCKETS = 4096;
@@ -35,7 +35,7 @@ export interface CompactionOptions {
   readonly engine: CompactionEngine;
   readonly table: string;
   readonly buckets: number | undefined;
-  readonly positions: boolean;
+  readonly deletes: "rewrite" | DeleteForm;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -147,32 +147,25 @@ export class Compaction {
     base: TableVersion,
     { version, schema, snapshot, entries }: Changelog,
   ): Promise<Result<{ next: TableMetadata; buckets: number; bytes: number }>> {
-    const { catalogue, engine, table, signal, clock, random } = this.#options;
+    const { catalogue, engine, table, signal, clock, random, deletes } = this.#options;
     const spec = bucketSpec(table, base.metadata);
     if (!spec.ok) return spec;
     const plan = statePlan(table, base.metadata, schema);
     if (!plan.ok) return plan;
     const { columns } = plan.value;
     let metadata = withSchema(base.metadata, plan.value);
-    const live = await this.#branch(metadata, MAIN_BRANCH);
+    if (deletes === "vectors") metadata = withVectors(metadata);
+    const live = await branchFiles(catalogue, { table, metadata, branch: MAIN_BRANCH });
     if (!live.ok) return live;
-    const hidden = await this.#branch(metadata, HIDDEN_BRANCH);
+    const hidden = await branchFiles(catalogue, { table, metadata, branch: HIDDEN_BRANCH });
     if (!hidden.ok) return hidden;
-    const changes = engineFiles(entries, changesTable({ table }), version.metadata);
+    const changes = engineFiles(entries, {
+      table: changesTable({ table }),
+      metadata: version.metadata,
+    });
     if (!changes.ok) return changes;
-    const added = { live: [] as DataFile[], hidden: [] as DataFile[] };
-    const removed = { live: new Set<string>(), hidden: new Set<string>() };
-    let buckets = 0;
-    const anew = foldedFrom(base.metadata) !== undefined &&
-      foldedFrom(base.metadata) !== version.metadata["table-uuid"];
-    if (anew) {
-      // What a changelog that is gone said may contradict the new one: rows are made of that alone.
-      for (const [kind, { parts }] of [["live", live.value], ["hidden", hidden.value]] as const) {
-        for (const { entries } of parts) {
-          for (const { file } of entries) removed[kind].add(file.path);
-        }
-      }
-    }
+    const made = foldedFrom(base.metadata);
+    const anew = made !== undefined && made !== version.metadata["table-uuid"];
     const none: ReadonlyMap<number, EngineFile[]> = new Map();
     const job = {
       store: catalogue.store,
@@ -181,43 +174,51 @@ export class Compaction {
       buckets: spec.value.buckets,
       changes: changes.value,
       changeFields: changeFields(version.metadata, columns),
-      live: anew ? none : live.value.byBucket,
+      live: anew ? none : live.value.data,
       liveDeletes: anew ? none : live.value.deletes,
-      positions: this.#options.positions,
-      hidden: anew ? none : hidden.value.byBucket,
+      hidden: anew ? none : hidden.value.data,
+      stays: deletes !== "rewrite",
       ...(signal !== undefined && { signal }),
     };
-    for await (const folded of engine.fold(job)) {
-      const { bucket } = folded;
-      if (folded.live !== undefined || folded.hidden !== undefined) buckets++;
-      for (const kind of ["live", "hidden"] as const) {
-        const files = folded[kind];
-        if (files === undefined) continue;
-        const deleted = kind === "live" ? folded.deleted : undefined;
-        if (deleted === undefined) {
-          const old = [...job[kind].get(bucket) ?? []];
-          if (kind === "live") old.push(...job.liveDeletes.get(bucket) ?? []);
-          for (const { file } of old) removed[kind].add(file.path);
-        } else if (deleted.size > 0) {
-          const put = await this.#putFile(encodeDeletes(deleted), {
-            bucket,
-            kind: "deletes",
-            metadata,
-          });
-          if (!put.ok) return put;
-          added[kind].push(put.value);
-        }
-        for (const file of files) {
-          const put = await this.#putFile(file, { bucket, kind, metadata });
-          if (!put.ok) return put;
-          added[kind].push(put.value);
+    const writer = new FoldWriter({
+      catalogue,
+      random,
+      table,
+      metadata,
+      job,
+      // Format version 3 takes no more files of positions.
+      form: deletes === "equality"
+        ? deletes
+        : metadata["format-version"] === 2
+        ? "positions"
+        : "vectors",
+      made: this.#made,
+      signal,
+    });
+    if (anew) {
+      // What a changelog that is gone said may contradict the new one: rows are made of that alone.
+      for (const [kind, { parts }] of [["live", live.value], ["hidden", hidden.value]] as const) {
+        for (const { file } of parts.flatMap((part) => part.entries)) {
+          writer[kind].removed.add(fileKey(file));
         }
       }
     }
+    let written: Result<void> = ok(undefined);
+    try {
+      for await (const folded of engine.fold(job)) {
+        written = await writer.add(folded);
+        if (!written.ok) break;
+      }
+    } finally {
+      const ended = await writer.end();
+      if (written.ok) written = ended;
+    }
+    if (!written.ok) return written;
     const ports = { catalogue, random, now: clock.now(), made: this.#made };
     const watermark = watermarkOf(version.metadata);
     for (const kind of ["hidden", "live"] as const) {
-      const nothing = added[kind].length === 0 && removed[kind].size === 0;
+      const { added, removed } = writer[kind];
+      const nothing = added.length === 0 && removed.size === 0;
       if (kind === "hidden" && nothing) continue;
       const next = await withReplacement(
         ports,
@@ -226,8 +227,8 @@ export class Compaction {
           table,
           branch: kind === "live" ? MAIN_BRANCH : HIDDEN_BRANCH,
           spec: spec.value.spec,
-          removed: removed[kind],
-          added: added[kind].map((file) => ({ file, sequenceNumber: null })),
+          removed,
+          added: added.map((file) => ({ file, sequenceNumber: null })),
           operation: "overwrite",
           summary: {
             ...(watermark !== undefined && {
@@ -243,124 +244,12 @@ export class Compaction {
       if (!next.ok) return next;
       metadata = next.value;
     }
-    const bytes = [...added.live, ...added.hidden].reduce((sum, file) => sum + file.bytes, 0n);
-    return ok({ next: metadata, buckets, bytes: Number(bytes) });
-  }
-
-  async #branch(
-    metadata: TableMetadata,
-    branch: string,
-  ): Promise<
-    Result<{
-      parts: readonly ManifestPart[];
-      byBucket: ReadonlyMap<number, EngineFile[]>;
-      deletes: ReadonlyMap<number, EngineFile[]>;
-    }>
-  > {
-    const { catalogue, table } = this.#options;
-    const parts = await branchParts(catalogue, { table, metadata, branch });
-    if (!parts.ok) return parts;
-    // Deletes of another kind than ours.
-    const strange = parts.value.some(({ info, entries }) =>
-      info.content !== 0 && entries.some(({ file }) => file.content !== 1)
-    );
-    if (strange) return foreign(table);
-    const all = engineFiles(parts.value.flatMap((part) => part.entries), table, metadata);
-    if (!all.ok) return all;
-    const byBucket = new Map<number, EngineFile[]>();
-    const deletes = new Map<number, EngineFile[]>();
-    for (const one of all.value) {
-      const bucket = one.file.partition;
-      if (bucket === null) return foreign(table);
-      const map = one.file.content === 1 ? deletes : byBucket;
-      const list = map.get(bucket);
-      if (list === undefined) map.set(bucket, [one]);
-      else list.push(one);
-    }
-    return ok({ parts: parts.value, byBucket, deletes });
-  }
-
-  async #putFile(
-    { bytes, rows, metrics }: FoldedFile,
-    { bucket, kind, metadata }: {
-      bucket: number;
-      kind: "live" | "hidden" | "deletes";
-      metadata: TableMetadata;
-    },
-  ): Promise<Result<DataFile>> {
-    const { catalogue, random, table, signal } = this.#options;
-    const name = `data/id_bucket=${bucket}/${kind}-${random.uuid()}.parquet`;
-    this.#made.push(`${table}/${name}`);
-    const put = await catalogue.store.put(
-      `${table}/${name}`,
-      bytes,
-      signal === undefined ? {} : { signal },
-    );
-    if (!put.ok) return put;
-    return ok({
-      path: `${metadata.location}/${name}`,
-      partition: bucket,
-      rows: BigInt(rows),
-      bytes: BigInt(bytes.length),
-      sortOrderId: kind === "deletes" ? null : STATE_SORT_ORDER_ID,
-      ...(kind === "deletes" && { content: 1 as const }),
-      ...metrics,
-    });
+    return ok({ next: metadata, buckets: writer.buckets, bytes: writer.bytes });
   }
 }
 
-/** The sequence number up to which a changelog is folded into a state table. */
-export function foldedUpTo(state: TableMetadata | undefined, changelog: string): bigint {
-  const summary = state && foldedMarks(state);
-  if (summary?.[CHANGES_UUID_PROPERTY] !== changelog) return 0n;
-  return BigInt(summary[CHANGES_SEQUENCE_PROPERTY]!);
-}
-
-/** The uuid of the changelog that a state table is made of; undefined where it is empty. */
-function foldedFrom(state: TableMetadata): string | undefined {
-  return foldedMarks(state)?.[CHANGES_UUID_PROPERTY];
-}
-
-function foldedMarks(state: TableMetadata): Snapshot["summary"] | undefined {
-  for (const { summary } of ancestry(state)) {
-    if (/^\d+$/.test(summary[CHANGES_SEQUENCE_PROPERTY] ?? "")) return summary;
-  }
-  return undefined;
-}
-
-/** The field ids in a changelog of the app's columns. */
-function changeFields(
-  changelog: TableMetadata,
-  columns: readonly LakeField[],
-): ReadonlyMap<string, number> {
-  const ids = new Map(currentFields(changelog).map(({ name, id }) => [name.toLowerCase(), id]));
-  const fields = new Map<string, number>();
-  for (const { column } of columns) {
-    const id = ids.get(lakeColumnName(column.name).toLowerCase());
-    if (id !== undefined) fields.set(column.name, id);
-  }
-  return fields;
-}
-
-function engineFiles(
-  entries: readonly ManifestEntry[],
-  table: string,
-  { location }: TableMetadata,
-): Result<EngineFile[]> {
-  const files: EngineFile[] = [];
-  for (const { file } of entries) {
-    const key = keyOf(file.path, { table, location });
-    if (!key.ok) return key;
-    files.push({ key: key.value, file });
-  }
-  return ok(files);
-}
-
-function foreign(table: string): Result<never> {
-  return err(
-    new LakeSyncError(
-      "CONFLICT",
-      `Cannot compact with "${table}": somebody deleted rows in it or changed its partitions, which nothing may do; roll it back`,
-    ),
-  );
+/** The metadata in the format version that has deletion vectors. */
+function withVectors(metadata: TableMetadata): TableMetadata {
+  if (metadata["format-version"] === 3) return metadata;
+  return { ...metadata, "format-version": 3, "next-row-id": 0n };
 }

@@ -1,5 +1,5 @@
 import { EPOCH_PROPERTY, type Snapshot, snapshotById, type TableMetadata } from "./metadata.ts";
-import { CHANGES_SEQUENCE_PROPERTY } from "./compact_run.ts";
+import { CHANGES_SEQUENCE_PROPERTY } from "./compact_marks.ts";
 import { MAIN_BRANCH } from "./state_commit.ts";
 
 /** Which snapshots stay. */

@@ -11,8 +11,9 @@ import {
 } from "@lakesync/core";
 import { readLongBound, readTextBound } from "./bounds.ts";
 import { catalogueOf, type LakePlace } from "./catalogue_files.ts";
+import { engineFiles } from "./compact_files.ts";
 import { damaged, presentManifests, readEntries, type TableRef } from "./commit.ts";
-import { keyOf } from "./location.ts";
+import { goneReader } from "./lake_gone.ts";
 import type { DataFile } from "./manifest.ts";
 import {
   currentSnapshot,
@@ -22,7 +23,7 @@ import {
   watermarkOf,
 } from "./metadata.ts";
 import { bucketOf } from "./state_bucket.ts";
-import { STATE_FIELD } from "./state_schema.ts";
+import { KIND_PROPERTY, STATE_FIELD } from "./state_schema.ts";
 import { presentSchema } from "./table.ts";
 
 /** Options of {@linkcode icebergLake}. */
@@ -110,7 +111,8 @@ async function filesOf(
   try {
     const manifests = await presentManifests(store, ref, snapshot);
     if (!manifests.ok) return manifests;
-    if (manifests.value.some(({ content }) => content !== 0)) {
+    const isState = ref.metadata.properties[KIND_PROPERTY] === "state";
+    if (!isState && manifests.value.some(({ content }) => content !== 0)) {
       return err(
         new LakeSyncError(
           "CONFLICT",
@@ -123,15 +125,20 @@ async function filesOf(
     const files: LakeFile[] = [];
     const buckets = bucketsOf(ref.metadata);
     const fields = new Map(fieldsOf(ref.metadata, snapshot).map(({ id, name }) => [name, id]));
-    for (const { file } of entries.value) {
-      const key = keyOf(file.path, { table: ref.table, location: ref.metadata.location });
-      if (!key.ok) return key;
+    const all = engineFiles(entries.value, ref);
+    if (!all.ok) return all;
+    const goneOf = goneReader(store, { table: ref.table, files: all.value });
+    for (const one of all.value) {
+      const { key, file } = one;
+      if ((file.content ?? 0) !== 0) continue;
+      const gone = goneOf(one);
       files.push({
         url: file.path,
-        key: key.value,
+        key,
         rows: Number(file.rows),
         bytes: Number(file.bytes),
         ...rangesOf(file, { fields, buckets }),
+        ...(gone !== undefined && { gone }),
       });
     }
     return ok(files);

@@ -80,7 +80,7 @@ export interface MaintainLakeOptions extends LakePlace, ExpireOptions {
    *
    * @default {"rewrite"}
    */
-  readonly deletes?: "rewrite" | "positions";
+  readonly deletes?: "rewrite" | "positions" | "vectors" | "equality";
   /**
    * Files that nothing names are removed when they are so many milliseconds old; an hour at least.
    * It must be longer than any commit takes, and than clocks differ.

@@ -1,11 +1,11 @@
-import type { AvroRecord, AvroValue } from "./avro.ts";
 import { type AvroFile, decodeAvroFile, encodeAvroFile } from "./avro_file.ts";
 import { intBound } from "./bounds.ts";
-import { entrySchema, LIST_SCHEMA } from "./manifest_schema.ts";
-import type { PartitionField, PartitionSpec, SchemaEntry } from "./metadata.ts";
+import { entrySchema, listSchema } from "./manifest_schema.ts";
+import { entryRecord, infoRecord, recordEntry, recordInfo } from "./manifest_records.ts";
+import type { PartitionSpec, SchemaEntry } from "./metadata.ts";
 
 /**
- * Manifests and manifest lists of format version 2.
+ * Manifests and manifest lists of format versions 2 and 3.
  *
  * @see {@link https://iceberg.apache.org/spec/#manifests | Iceberg, Manifests}
  */
@@ -13,14 +13,20 @@ import type { PartitionField, PartitionSpec, SchemaEntry } from "./metadata.ts";
 /** Whether a manifest's entry is there from before (0), new (1) or gone (2). */
 export type EntryStatus = 0 | 1 | 2;
 
-/** A data file, or a file of positions of deleted rows. */
+/** A data file, or a file that tells which rows are gone. */
 export interface DataFile {
   /**
-   * 0: rows; 1: positions of deleted rows.
+   * 0: rows; 1: positions of rows that are gone; 2: ids of rows that are gone.
    *
    * @default {0}
    */
-  readonly content?: 0 | 1;
+  readonly content?: 0 | 1 | 2;
+  /**
+   * Its form; positions may be a deletion vector within a Puffin file.
+   *
+   * @default {"PARQUET"}
+   */
+  readonly format?: "PARQUET" | "PUFFIN";
   /** Its URL. */
   readonly path: string;
   /**
@@ -46,6 +52,21 @@ export interface DataFile {
   readonly splitOffsets: readonly bigint[];
   /** How it is sorted. */
   readonly sortOrderId: number | null;
+  /** By which columns' values rows are gone: their field ids. Of content 2 alone. */
+  readonly equalityIds?: readonly number[];
+  /** The URL of the data file that a deletion vector is of. */
+  readonly referencedDataFile?: string;
+  /** Where a deletion vector is in its file. */
+  readonly contentOffset?: bigint;
+  /** How long a deletion vector is. */
+  readonly contentSize?: bigint;
+  /** The id of a data file's first row, in format version 3. */
+  readonly firstRowId?: bigint;
+}
+
+/** What tells a file, or a vector within one, from all others of a table. */
+export function fileKey({ path, contentOffset }: DataFile): string {
+  return contentOffset === undefined ? path : `${path}#${contentOffset}`;
 }
 
 /** A data file's entry in a manifest. */
@@ -87,6 +108,8 @@ export interface ManifestInfo {
   readonly deletedRows: bigint;
   /** The partitions that it has files of; undefined where that is not known. */
   readonly partitions: { readonly min: Uint8Array; readonly max: Uint8Array } | undefined;
+  /** The id of its files' first row, in format version 3; left out where none was given. */
+  readonly firstRowId?: bigint;
 }
 
 /** What a manifest's header says. */
@@ -95,12 +118,18 @@ export interface ManifestHeader {
   readonly schema: SchemaEntry;
   /** The table's partitions. */
   readonly spec: PartitionSpec;
+  /**
+   * The table's format version.
+   *
+   * @default {2}
+   */
+  readonly version?: 2 | 3;
 }
 
 /** The bytes of a manifest, of data files or of delete files. */
 export function encodeManifest(
   entries: readonly ManifestEntry[],
-  { schema, spec, sync }: ManifestHeader & { readonly sync: Uint8Array },
+  { schema, spec, sync, version = 2 }: ManifestHeader & { readonly sync: Uint8Array },
 ): Uint8Array {
   const field = spec.fields[0];
   if (field === undefined) throw new TypeError("Cannot encode a manifest: it has no partitions");
@@ -109,12 +138,12 @@ export function encodeManifest(
     ["schema-id", String(schema["schema-id"])],
     ["partition-spec", JSON.stringify(spec.fields)],
     ["partition-spec-id", String(spec["spec-id"])],
-    ["format-version", "2"],
+    ["format-version", String(version)],
     ["content", contentOf(entries) === 0 ? "data" : "deletes"],
   ]);
   return encodeAvroFile(
     {
-      schema: entrySchema(field),
+      schema: entrySchema(field, { version, deletes: contentOf(entries) === 1 }),
       metadata,
       records: entries.map((entry) => entryRecord(entry, field)),
     },
@@ -184,16 +213,19 @@ export function encodeManifestList(
     readonly parentId: bigint | undefined;
     readonly sequenceNumber: bigint;
     readonly sync: Uint8Array;
+    /** The table's format version. @default {2} */
+    readonly version?: 2 | 3;
   },
 ): Uint8Array {
+  const { version = 2 } = about;
   const metadata = new Map([
     ["snapshot-id", String(about.snapshotId)],
     ["parent-snapshot-id", String(about.parentId ?? null)],
     ["sequence-number", String(about.sequenceNumber)],
-    ["format-version", "2"],
+    ["format-version", String(version)],
   ]);
   return encodeAvroFile(
-    { schema: LIST_SCHEMA, metadata, records: manifests.map(infoRecord) },
+    { schema: listSchema(version), metadata, records: manifests.map(infoRecord) },
     about.sync,
   );
 }
@@ -206,7 +238,7 @@ export async function decodeManifestList(bytes: Uint8Array): Promise<ManifestInf
 
 /** Data and deletes are never mixed in a manifest. */
 function contentOf(entries: readonly ManifestEntry[]): 0 | 1 {
-  return entries[0]?.file.content ?? 0;
+  return (entries[0]?.file.content ?? 0) === 0 ? 0 : 1;
 }
 
 function guarded<T>(read: () => T, file: AvroFile): T {
@@ -216,121 +248,4 @@ function guarded<T>(read: () => T, file: AvroFile): T {
     const has = JSON.stringify(file.schema).slice(0, 80);
     throw new RangeError(`its records are not Iceberg's: ${has}`, { cause });
   }
-}
-
-function entryRecord(entry: ManifestEntry, field: PartitionField): AvroRecord {
-  const { file } = entry;
-  return {
-    status: entry.status,
-    snapshot_id: entry.snapshotId,
-    sequence_number: entry.sequenceNumber,
-    file_sequence_number: entry.fileSequenceNumber,
-    data_file: {
-      content: file.content ?? 0,
-      file_path: file.path,
-      file_format: "PARQUET",
-      partition: { [field.name]: file.partition },
-      record_count: file.rows,
-      file_size_in_bytes: file.bytes,
-      column_sizes: pairs(file.columnSizes),
-      value_counts: pairs(file.valueCounts),
-      null_value_counts: pairs(file.nullCounts),
-      lower_bounds: pairs(file.lowerBounds),
-      upper_bounds: pairs(file.upperBounds),
-      split_offsets: file.splitOffsets,
-      sort_order_id: file.sortOrderId,
-    },
-  };
-}
-
-function recordEntry(record: AvroRecord): ManifestEntry {
-  const file = record.data_file as AvroRecord;
-  const format = String(file.file_format).toUpperCase();
-  if (format !== "PARQUET") throw new RangeError(`a data file is ${format}`);
-  return {
-    status: record.status as EntryStatus,
-    snapshotId: (record.snapshot_id ?? null) as bigint | null,
-    sequenceNumber: (record.sequence_number ?? null) as bigint | null,
-    fileSequenceNumber: (record.file_sequence_number ?? null) as bigint | null,
-    file: {
-      ...(file.content === 1 && { content: 1 as const }),
-      path: text(file.file_path),
-      partition: (Object.values(file.partition as AvroRecord)[0] ?? null) as number | null,
-      rows: long(file.record_count),
-      bytes: long(file.file_size_in_bytes),
-      columnSizes: unpairs(file.column_sizes),
-      valueCounts: unpairs(file.value_counts),
-      nullCounts: unpairs(file.null_value_counts),
-      lowerBounds: unpairs(file.lower_bounds),
-      upperBounds: unpairs(file.upper_bounds),
-      splitOffsets: (file.split_offsets ?? []) as readonly bigint[],
-      sortOrderId: (file.sort_order_id ?? null) as number | null,
-    },
-  };
-}
-
-function infoRecord(info: ManifestInfo): AvroRecord {
-  return {
-    manifest_path: info.path,
-    manifest_length: info.length,
-    partition_spec_id: info.specId,
-    content: info.content,
-    sequence_number: info.sequenceNumber,
-    min_sequence_number: info.minSequenceNumber,
-    added_snapshot_id: info.addedSnapshotId,
-    added_files_count: info.addedFiles,
-    existing_files_count: info.existingFiles,
-    deleted_files_count: info.deletedFiles,
-    added_rows_count: info.addedRows,
-    existing_rows_count: info.existingRows,
-    deleted_rows_count: info.deletedRows,
-    partitions: info.partitions === undefined ? null : [
-      {
-        contains_null: false,
-        lower_bound: info.partitions.min,
-        upper_bound: info.partitions.max,
-      },
-    ],
-  };
-}
-
-function recordInfo(record: AvroRecord): ManifestInfo {
-  const summary = (record.partitions as readonly AvroRecord[] | null)?.[0];
-  const min = summary?.lower_bound as Uint8Array | null | undefined;
-  const max = summary?.upper_bound as Uint8Array | null | undefined;
-  return {
-    path: text(record.manifest_path),
-    length: long(record.manifest_length),
-    specId: record.partition_spec_id as number,
-    content: (record.content ?? 0) as number,
-    sequenceNumber: long(record.sequence_number ?? 0n),
-    minSequenceNumber: long(record.min_sequence_number ?? 0n),
-    addedSnapshotId: long(record.added_snapshot_id),
-    addedFiles: (record.added_files_count ?? 0) as number,
-    existingFiles: (record.existing_files_count ?? 0) as number,
-    deletedFiles: (record.deleted_files_count ?? 0) as number,
-    addedRows: long(record.added_rows_count ?? 0n),
-    existingRows: long(record.existing_rows_count ?? 0n),
-    deletedRows: long(record.deleted_rows_count ?? 0n),
-    partitions: min && max ? { min, max } : undefined,
-  };
-}
-
-function pairs(map: ReadonlyMap<number, AvroValue>): AvroValue {
-  return [...map].map(([key, value]) => ({ key, value }));
-}
-
-function unpairs<T>(value: AvroValue | undefined): ReadonlyMap<number, T> {
-  const items = (value ?? []) as readonly { readonly key: number; readonly value: T }[];
-  return new Map(items.map(({ key, value }) => [key, value]));
-}
-
-function text(value: AvroValue | undefined): string {
-  if (typeof value !== "string") throw new RangeError("a path is no text");
-  return value;
-}
-
-function long(value: AvroValue | undefined): bigint {
-  if (typeof value !== "bigint") throw new RangeError("a number is missing");
-  return value;
 }

@@ -2,7 +2,7 @@ import type { AvroField, AvroSchema } from "./avro.ts";
 import type { PartitionField } from "./metadata.ts";
 
 /**
- * The Avro schemas of manifests and manifest lists, of format version 2.
+ * The Avro schemas of manifests and manifest lists, of format versions 2 and 3.
  *
  * @see {@link https://iceberg.apache.org/spec/#manifests | Iceberg, Manifests}
  */
@@ -44,7 +44,10 @@ export const DAY_FIELD = "_commit_ts_day";
 export const DAY_FIELD_ID = 1000;
 
 /** Of the entries of a manifest whose files have one partition field. */
-export const entrySchema = (partition: PartitionField): AvroSchema => ({
+export const entrySchema = (
+  partition: PartitionField,
+  { version, deletes }: { readonly version: 2 | 3; readonly deletes: boolean },
+): AvroSchema => ({
   type: "record",
   name: "manifest_entry",
   fields: [
@@ -72,7 +75,18 @@ export const entrySchema = (partition: PartitionField): AvroSchema => ({
         nullable("lower_bounds", 125, intMap("k126_v127", { key: 126, value: 127 }, "bytes")),
         nullable("upper_bounds", 128, intMap("k129_v130", { key: 129, value: 130 }, "bytes")),
         nullable("split_offsets", 132, { type: "array", items: "long", "element-id": 133 }),
+        ...(deletes
+          ? [nullable("equality_ids", 135, { type: "array", items: "int", "element-id": 136 })]
+          : []),
         nullable("sort_order_id", 140, "int"),
+        ...(version === 3
+          ? [
+            nullable("first_row_id", 142, "long"),
+            nullable("referenced_data_file", 143, "string"),
+            nullable("content_offset", 144, "long"),
+            nullable("content_size_in_bytes", 145, "long"),
+          ]
+          : []),
       ],
     }),
   ],
@@ -82,7 +96,7 @@ const partitionType = ({ transform }: PartitionField): AvroSchema =>
   transform === "day" ? { type: "int", logicalType: "date" } : "int";
 
 /** Of a manifest list's entries. */
-export const LIST_SCHEMA: AvroSchema = {
+export const listSchema = (version: 2 | 3): AvroSchema => ({
   type: "record",
   name: "manifest_file",
   fields: [
@@ -113,5 +127,6 @@ export const LIST_SCHEMA: AvroSchema = {
         ],
       },
     }),
+    ...(version === 3 ? [nullable("first_row_id", 520, "long")] : []),
   ],
-};
+});

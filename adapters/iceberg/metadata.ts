@@ -3,20 +3,22 @@ import { type Json64, parseJson64, stringifyJson64 } from "./json64.ts";
 import type { IcebergField } from "./lake_schema.ts";
 
 /**
- * A table's metadata file, of format version 2, as far as LakeSync looks into it. What others wrote
+ * A table's metadata file, of format version 2 or 3, as far as LakeSync looks into it. What others wrote
  * beside it is kept.
  *
  * @see {@link https://iceberg.apache.org/spec/#table-metadata-fields | Iceberg, Table metadata fields}
  */
 export interface TableMetadata {
-  /** The only version that is read and written. */
-  readonly "format-version": 2;
+  /** Version 3 for a table of current rows with deletion vectors, else 2. */
+  readonly "format-version": 2 | 3;
   /** Names the table for ever. */
   readonly "table-uuid": string;
   /** The URL that its files lie below. */
   readonly location: string;
   /** That of the newest snapshot. */
   readonly "last-sequence-number": bigint;
+  /** The id that the next new row gets, in version 3. */
+  readonly "next-row-id"?: bigint;
   /** When it last changed, ms since the Unix epoch. */
   readonly "last-updated-ms": number;
   /** The greatest field id ever given. */
@@ -95,6 +97,10 @@ export interface Snapshot {
   readonly summary: { readonly [key: string]: string };
   /** The schema that it was written by. */
   readonly "schema-id"?: number;
+  /** The id of its first new row, in version 3. */
+  readonly "first-row-id"?: bigint;
+  /** How many rows got an id, in version 3. */
+  readonly "added-rows"?: bigint;
 }
 
 /** A branch or a tag. */
@@ -121,7 +127,7 @@ export interface MetadataLogEntry {
   readonly "metadata-file": string;
 }
 
-/** Reads a metadata file; `CORRUPT` with the reason where it is none of version 2. */
+/** Reads a metadata file; `CORRUPT` with the reason where it is none of version 2 or 3. */
 export function parseMetadata(bytes: Uint8Array): Result<TableMetadata> {
   let value: Json64;
   try {
@@ -132,7 +138,7 @@ export function parseMetadata(bytes: Uint8Array): Result<TableMetadata> {
   return metadataOf(value);
 }
 
-/** What a metadata file's JSON says; `CORRUPT` with the reason where it is none of version 2. */
+/** What a metadata file's JSON says; `CORRUPT` with the reason where it is none of version 2 or 3. */
 export function metadataOf(value: Json64): Result<TableMetadata> {
   const fault = metadataFault(value);
   if (fault !== undefined) return err(new LakeSyncError("CORRUPT", fault));
@@ -214,6 +220,7 @@ const CHECKS: readonly (readonly [string, Check])[] = [
   ["table-uuid", isText],
   ["location", isText],
   ["last-sequence-number", isInteger],
+  ["next-row-id", optional(isInteger)],
   ["last-updated-ms", isNumber],
   ["last-column-id", isNumber],
   ["schemas", listOf([["schema-id", isNumber], ["fields", isList]])],
@@ -250,7 +257,9 @@ const CHECKS: readonly (readonly [string, Check])[] = [
 function metadataFault(value: Json64): string | undefined {
   if (!isObject(value)) return "it is no object";
   const version = own(value as object, "format-version");
-  if (version !== 2) return `its format-version is ${String(version)}, only 2 is written here`;
+  if (version !== 2 && version !== 3) {
+    return `its format-version is ${String(version)}, only 2 and 3 are written here`;
+  }
   const field = faultOf(value as object, CHECKS);
   return field === undefined ? undefined : `its field "${field}" is missing or malformed`;
 }
@@ -270,6 +279,8 @@ function normalise(metadata: TableMetadata): TableMetadata {
   return {
     ...rest,
     "last-sequence-number": BigInt(metadata["last-sequence-number"]),
+    ...(metadata["format-version"] === 3 &&
+      { "next-row-id": BigInt(metadata["next-row-id"] ?? 0n) }),
     properties: metadata.properties ?? {},
     ...(metadata.refs !== undefined && {
       refs: Object.fromEntries(
@@ -282,11 +293,14 @@ function normalise(metadata: TableMetadata): TableMetadata {
     ...(known && { "current-snapshot-id": BigInt(current) }),
     snapshots: (metadata.snapshots ?? []).map((snapshot) => {
       const { "parent-snapshot-id": parent, ...others } = snapshot;
+      const { "first-row-id": first, "added-rows": rows } = snapshot;
       return {
         ...others,
         "snapshot-id": BigInt(snapshot["snapshot-id"]),
         "sequence-number": BigInt(snapshot["sequence-number"]),
         ...(parent !== undefined && parent !== null && { "parent-snapshot-id": BigInt(parent) }),
+        ...(first !== undefined && { "first-row-id": BigInt(first) }),
+        ...(rows !== undefined && { "added-rows": BigInt(rows) }),
       };
     }),
     "snapshot-log": (metadata["snapshot-log"] ?? []).map((entry) => ({

@@ -13,6 +13,7 @@ export type { TablePlace } from "./rest_storage.ts";
 export { icebergLake, type IcebergLakeOptions } from "./lake.ts";
 export { lakeColumnName } from "./lake_schema.ts";
 export { type CompactOutcome, compactTable, type CompactTableOptions } from "./compact.ts";
+export { duckdbEngine, type DuckDbEngineOptions } from "./compact_duckdb.ts";
 export { streamingEngine, type StreamingEngineOptions } from "./compact_fold.ts";
 export type {
   CompactionEngine,
@@ -37,7 +38,7 @@ export type {
 } from "./metadata.ts";
 export type { Json64 } from "./json64.ts";
 export type { TableVersion } from "./table.ts";
-export type { Positions } from "./state_deletes.ts";
+export type { DeletedRows, Positions } from "./state_deletes.ts";
 export {
   maintainLake,
   type MaintainLakeOptions,

@@ -64,7 +64,7 @@ export async function removeOrphans(
       for (const { key, size } of orphans) {
         const number = versionOf(key);
         if (number !== undefined && number < version.value.number) versions.push({ key, number });
-        else if (/\.(?:parquet|avro)$/.test(key)) keys.push(key);
+        else if (/\.(?:parquet|avro|puffin)$/.test(key)) keys.push(key);
         else continue;
         removed.files++;
         removed.bytes += size;

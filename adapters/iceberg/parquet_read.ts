@@ -1,6 +1,8 @@
-import { parquetMetadata, parquetRead } from "hyparquet";
-import * as zlib from "node:zlib";
+import { type FileMetaData, parquetMetadata, parquetRead } from "hyparquet";
 import type { Cell } from "./_cells.ts";
+import { DECOMPRESSORS } from "./_compress.ts";
+import { findTexts, type FoundRows, type WantedTexts } from "./parquet_find.ts";
+import { pickCells } from "./parquet_pick.ts";
 
 /** Columns of a Parquet file. */
 export interface ReadColumns {
@@ -9,18 +11,6 @@ export interface ReadColumns {
   /** Their cells by field id; a column that the file lacks is not there. */
   readonly columns: ReadonlyMap<number, ArrayLike<Cell | undefined>>;
 }
-
-const fromUtf8 = new TextDecoder();
-
-// Looked up by name: runtimes before Deno 2.6 and Node.js 22.15 lack it.
-const zstd: unknown = Reflect.get(zlib, "zstdDecompressSync");
-
-const DECOMPRESSORS = {
-  GZIP: (bytes: Uint8Array): Uint8Array => new Uint8Array(zlib.gunzipSync(bytes)),
-  ...(typeof zstd === "function" && {
-    ZSTD: (bytes: Uint8Array): Uint8Array => zstd(bytes) as Uint8Array,
-  }),
-};
 
 /** Options of {@linkcode readColumns}. */
 export interface ReadColumnsOptions {
@@ -47,12 +37,66 @@ export async function readColumns(
   bytes: Uint8Array,
   options: ReadColumnsOptions = {},
 ): Promise<ReadColumns> {
+  return await guarded(() => read(bytes, options));
+}
+
+/**
+ * The rows of a Parquet file that have one of those texts in a column.
+ *
+ * @throws {RangeError} Where the file is damaged.
+ */
+export async function findRows(
+  bytes: Uint8Array,
+  { fieldId, wanted }: { fieldId: number; wanted: WantedTexts },
+): Promise<FoundRows> {
+  return await guarded(async () => {
+    const metadata = metadataOf(bytes);
+    const column = isFlat(metadata)
+      ? metadata.schema.findIndex(({ field_id }) => field_id === fieldId) - 1
+      : -1;
+    const found = column < 0 ? undefined : findTexts({ bytes, metadata, column }, wanted);
+    if (found !== undefined) return found;
+    const { rows, columns } = await read(bytes, { fieldIds: [fieldId] });
+    const all = columns.get(fieldId) as ArrayLike<string | undefined> | undefined;
+    const places: number[] = [];
+    const texts: string[] = [];
+    for (let row = 0; row < rows; row++) {
+      const text = all?.[row];
+      if (text === undefined || !wanted.has(text)) continue;
+      places.push(row);
+      texts.push(text);
+    }
+    return { places, texts };
+  });
+}
+
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await read(bytes, options);
+    return await work();
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RangeError(`a data file is damaged: ${reason}`, { cause });
   }
+}
+
+const FOOTERS = new WeakMap<Uint8Array, FileMetaData>();
+
+/** A file's footer; it is parsed once, as a file's columns may be read one after the other. */
+function metadataOf(file: Uint8Array): FileMetaData {
+  const known = FOOTERS.get(file);
+  if (known !== undefined) return known;
+  const { buffer, byteOffset, length } = file;
+  const whole = byteOffset === 0 && buffer.byteLength === length;
+  const metadata = parquetMetadata(
+    (whole ? buffer : buffer.slice(byteOffset, byteOffset + length)) as ArrayBuffer,
+  );
+  FOOTERS.set(file, metadata);
+  return metadata;
+}
+
+/** Whether each element of the schema but the root is a column. */
+function isFlat({ schema }: FileMetaData): boolean {
+  return schema.slice(1).every(({ num_children }) => (num_children ?? 0) === 0);
 }
 
 async function read(
@@ -62,33 +106,28 @@ async function read(
   const { buffer, byteOffset } = bytes;
   const slice = (start: number, end: number = bytes.length): ArrayBuffer =>
     buffer.slice(byteOffset + start, byteOffset + end) as ArrayBuffer;
-  const whole = byteOffset === 0 && buffer.byteLength === bytes.length;
-  const metadata = parquetMetadata((whole ? buffer : slice(0)) as ArrayBuffer);
+  const metadata = metadataOf(bytes);
   const wanted = fieldIds === undefined ? undefined : new Set(fieldIds);
   const ids = new Map<string, number>();
-  const texts = new Set<number>();
-  for (const { name, field_id, converted_type, logical_type } of metadata.schema.slice(1)) {
+  const columns = new Map<number, ArrayLike<Cell | undefined>>();
+  const flat = isFlat(metadata);
+  for (const [i, { name, field_id }] of metadata.schema.slice(1).entries()) {
     if (field_id === undefined || wanted?.has(field_id) === false) continue;
-    ids.set(name, field_id);
-    if (converted_type === "UTF8" || logical_type?.type === "STRING") texts.add(field_id);
+    const picked = places !== undefined && flat
+      ? pickCells({ bytes, metadata, column: i }, places)
+      : undefined;
+    if (picked === undefined) ids.set(name, field_id);
+    else columns.set(field_id, picked);
   }
   const rows = Number(metadata.num_rows);
-  const columns = new Map<number, ArrayLike<Cell | undefined>>();
-  const names = rows === 0 ? [] : [...ids.keys()];
-  // Of few rows column by column, so that of the others no more than one column's is held at a time.
-  for (const some of places === undefined ? [names] : names.map((name) => [name])) {
-    if (some.length === 0) continue;
+  if (rows > 0 && ids.size > 0) {
     await parquetRead({
       file: { byteLength: bytes.length, slice },
       metadata,
-      columns: some,
+      columns: [...ids.keys()],
       utf8: false,
       compressors: DECOMPRESSORS,
-      parsers: {
-        timestampFromMicroseconds: (micros: bigint) => micros,
-        // Of few rows the texts are made below: to make all of them takes most of the time.
-        ...(places !== undefined && { stringFromBytes: (text: Uint8Array) => text }),
-      },
+      parsers: { timestampFromMicroseconds: (micros: bigint) => micros },
       onChunk: ({ columnName, columnData, rowStart }) => {
         const id = ids.get(columnName);
         if (id === undefined) return;
@@ -101,20 +140,11 @@ async function read(
         for (let i = 0; i < columnData.length; i++) cells[rowStart + i] = columnData[i] as Cell;
       },
     });
-    if (places === undefined) continue;
-    const id = ids.get(some[0]!)!;
-    const cells = columns.get(id);
-    if (cells === undefined) continue;
-    const isText = texts.has(id);
-    columns.set(
-      id,
-      places.map((place) => {
-        const cell = cells[place];
-        if (!(cell instanceof Uint8Array)) return cell;
-        // A view would keep all bytes of its page.
-        return isText ? fromUtf8.decode(cell) : cell.slice();
-      }),
-    );
   }
-  return { rows: places?.length ?? rows, columns };
+  if (places === undefined) return { rows, columns };
+  for (const id of ids.values()) {
+    const cells = columns.get(id);
+    if (cells !== undefined) columns.set(id, places.map((place) => cells[place]));
+  }
+  return { rows: places.length, columns };
 }

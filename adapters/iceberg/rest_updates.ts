@@ -7,6 +7,7 @@ export type RestUpdate = { readonly action: string; readonly [name: string]: Jso
 /** What the catalogue may be told nothing of, because it sees to it itself. */
 const ITS_OWN: ReadonlySet<string> = new Set([
   "last-sequence-number",
+  "next-row-id",
   "last-updated-ms",
   "last-column-id",
   "current-snapshot-id",
@@ -18,6 +19,7 @@ const ITS_OWN: ReadonlySet<string> = new Set([
 
 /** What has updates of its own below. */
 const TOLD: ReadonlySet<string> = new Set([
+  "format-version",
   "schemas",
   "current-schema-id",
   "snapshots",
@@ -40,10 +42,18 @@ export function tableUpdates(base: TableMetadata, next: TableMetadata): RestUpda
     }
   }
   return [
+    ...versionUpdates(base, next),
     ...schemaUpdates(base, next),
     ...propertyUpdates(base, next),
     ...snapshotUpdates(base, next),
   ];
+}
+
+function versionUpdates(
+  { "format-version": had }: TableMetadata,
+  { "format-version": version }: TableMetadata,
+): RestUpdate[] {
+  return had === version ? [] : [{ action: "upgrade-format-version", "format-version": version }];
 }
 
 function schemaUpdates(base: TableMetadata, next: TableMetadata): RestUpdate[] {

@@ -1,6 +1,6 @@
 import { type Clock, err, LakeSyncError, ok, type Random, type Result } from "@lakesync/core";
 import type { Catalogue } from "./catalogue.ts";
-import { foldedUpTo } from "./compact_run.ts";
+import { foldedUpTo } from "./compact_marks.ts";
 import { CHANGE_FIELDS, type SchemaPlan } from "./lake_schema.ts";
 import { evolveSchemaPlan } from "./lake_schema.ts";
 import { keyOf } from "./location.ts";

@@ -13,8 +13,11 @@ import {
 import { FIELD, SCHEMA_PROPERTY, type SchemaPlan, schemaProperty } from "./lake_schema.ts";
 import { DAY_FIELD, DAY_FIELD_ID } from "./manifest_schema.ts";
 
-/** How many snapshots, and how many earlier metadata files, a table's metadata remembers. */
+/** How many snapshots a table's metadata remembers. */
 export const REMEMBERED_VERSIONS = 20;
+
+/** So many earlier metadata files are remembered: each tells of the same snapshots once more. */
+export const REMEMBERED_FILES = 10;
 
 const DAY_SPEC: PartitionSpec = {
   "spec-id": 0,
@@ -100,6 +103,16 @@ export function daySpec(metadata: TableMetadata): Result<PartitionSpec> {
     return fields.length === 1 && field?.["source-id"] === FIELD.commitTs &&
       field.transform === "day" && field.name === DAY_FIELD && field["field-id"] === DAY_FIELD_ID;
   });
+  if (metadata["format-version"] !== 2) {
+    return err(
+      new LakeSyncError(
+        "CONFLICT",
+        `Cannot write to "${metadata.location}": a changelog is a table of format version 2, and somebody made it one of ${
+          metadata["format-version"]
+        }; move the table away`,
+      ),
+    );
+  }
   if (spec !== undefined) return ok(spec);
   return err(
     new LakeSyncError(

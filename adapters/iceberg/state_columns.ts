@@ -10,6 +10,9 @@ import type { StateRow } from "./state_row.ts";
 import { STATE_FIELD, STATE_FIELDS } from "./state_schema.ts";
 import { FILE_ROWS, FILE_WEIGHT } from "./_table_write.ts";
 
+/** A file of no more rows has no dictionaries: to look whether they pay takes longer than they save. */
+const FEW = 4096;
+
 /** A state table's file, column by column. */
 export interface StateFile {
   readonly rows: number;
@@ -129,7 +132,15 @@ export class StateRows {
       },
       { field: stampsField!, data: stamps, range: textRange(stamps) },
     ];
-    const columns = [...own, ...userColumns(this.#cells.map(pick), this.#fields)];
+    const all = [...own, ...userColumns(this.#cells.map(pick), this.#fields)];
+    const columns = order.length > FEW ? all : all.map((column) => plain(column));
     return { rows: order.length, ...encodeColumns(columns, { rows: order.length, schema }) };
   }
+}
+
+/** A column that is written as it is, its texts made bytes at once. */
+function plain({ field, data, range, encoding = "PLAIN" }: FileColumn): FileColumn {
+  const texts = encoding === "PLAIN" && Array.isArray(data) && data.length > 0 &&
+    data.every((cell): cell is string => typeof cell === "string");
+  return { field, data: texts ? encodeTexts(data) : data, range, encoding };
 }

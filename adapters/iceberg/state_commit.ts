@@ -5,12 +5,15 @@ import {
   type DataFile,
   encodeManifest,
   encodeManifestList,
+  fileKey,
   type ManifestEntry,
   type ManifestInfo,
   manifestInfo,
 } from "./manifest.ts";
 import { type PartitionSpec, type Snapshot, snapshotById, type TableMetadata } from "./metadata.ts";
 import { newSnapshotId, schemaEntry } from "./snapshot.ts";
+import { numberRows } from "./state_lineage.ts";
+import { countsOf } from "./state_summary.ts";
 
 /** The name of a table's own branch. */
 export const MAIN_BRANCH = "main";
@@ -33,7 +36,7 @@ export interface Replacement {
   readonly branch: string;
   /** How new files are partitioned. */
   readonly spec: PartitionSpec;
-  /** The files that are no part of it any more, by URL. */
+  /** The files that are no part of it any more, by their keys (`fileKey`). */
   readonly removed: ReadonlySet<string>;
   /** New files; each with the sequence number that it is to have, where that is not the snapshot's. */
   readonly added: readonly { readonly file: DataFile; readonly sequenceNumber: bigint | null }[];
@@ -108,7 +111,7 @@ export async function withReplacement(
   };
   const isKept = ({ info, entries }: ManifestPart): boolean =>
     info.length >= LARGE_MANIFEST_BYTES && info.specId === spec["spec-id"] &&
-    info.deletedFiles === 0 && !entries.some(({ file }) => removed.has(file.path));
+    info.deletedFiles === 0 && !entries.some(({ file }) => removed.has(fileKey(file)));
   const kept = parts.filter(isKept);
   const entries = [
     ...added.map(({ file, sequenceNumber }): ManifestEntry => ({
@@ -121,15 +124,17 @@ export async function withReplacement(
     ...parts.filter((part) => !isKept(part)).flatMap((part) => part.entries).map((
       entry,
     ): ManifestEntry =>
-      removed.has(entry.file.path) ? goneEntry(entry, snapshotId) : { ...entry, status: 0 }
+      removed.has(fileKey(entry.file)) ? goneEntry(entry, snapshotId) : { ...entry, status: 0 }
     ),
   ];
   const manifests = kept.map(({ info }) => info);
+  const version = metadata["format-version"];
   for (const some of chunksOf(entries)) {
     const bytes = encodeManifest(some, {
       schema: schemaEntry(metadata),
       spec,
       sync: random.bytes(16),
+      version,
     });
     const path = await put(`${uuid}-m${manifests.length}.avro`, bytes);
     if (!path.ok) return path;
@@ -141,13 +146,15 @@ export async function withReplacement(
       sequenceNumber,
     }));
   }
+  const numbered = numberRows(manifests, metadata["next-row-id"]);
   const list = await put(
     `snap-${snapshotId}-1-${uuid}.avro`,
-    encodeManifestList(manifests, {
+    encodeManifestList(numbered.manifests, {
       snapshotId,
       parentId: parent?.["snapshot-id"],
       sequenceNumber,
       sync: random.bytes(16),
+      version,
     }),
   );
   if (!list.ok) return list;
@@ -164,10 +171,12 @@ export async function withReplacement(
       ...replacement.summary,
     },
     "schema-id": metadata["current-schema-id"],
+    ...numbered.snapshot,
   };
   const isMain = branch === MAIN_BRANCH;
   return ok({
     ...metadata,
+    ...numbered.table,
     "last-sequence-number": sequenceNumber,
     "last-updated-ms": at,
     ...(isMain && { "current-snapshot-id": snapshotId }),
@@ -200,59 +209,9 @@ function goneEntry(entry: ManifestEntry, snapshotId: bigint): ManifestEntry {
 /** Entries as they go into manifests: data and deletes apart, and not too many in one. */
 function* chunksOf(entries: readonly ManifestEntry[]): Generator<readonly ManifestEntry[]> {
   for (const content of [0, 1]) {
-    const list = entries.filter(({ file }) => (file.content ?? 0) === content);
+    const list = entries.filter(({ file }) => Math.min(file.content ?? 0, 1) === content);
     for (let start = 0; start < list.length; start += MANIFEST_ENTRIES) {
       yield list.slice(start, start + MANIFEST_ENTRIES);
     }
   }
-}
-
-function countsOf(entries: readonly ManifestEntry[]): { [property: string]: string } {
-  const sum = (content: 0 | 1, statuses: readonly number[]) => {
-    let files = 0n;
-    let rows = 0n;
-    let bytes = 0n;
-    for (const { status, file } of entries) {
-      if ((file.content ?? 0) !== content || !statuses.includes(status)) continue;
-      files++;
-      rows += file.rows;
-      bytes += file.bytes;
-    }
-    return { files, rows, bytes };
-  };
-  const added = sum(0, [1]);
-  const removed = sum(0, [2]);
-  const total = sum(0, [0, 1]);
-  const addedDeletes = sum(1, [1]);
-  const removedDeletes = sum(1, [2]);
-  const totalDeletes = sum(1, [0, 1]);
-  const changed = new Set(
-    entries.filter(({ status }) => status !== 0).map(({ file }) => file.partition),
-  );
-  const counts = {
-    "added-data-files": added.files,
-    "added-records": added.rows,
-    "added-files-size": added.bytes + addedDeletes.bytes,
-    "deleted-data-files": removed.files,
-    "deleted-records": removed.rows,
-    "removed-files-size": removed.bytes + removedDeletes.bytes,
-    "changed-partition-count": changed.size,
-    "total-data-files": total.files,
-    "total-records": total.rows,
-    "total-files-size": total.bytes + totalDeletes.bytes,
-    ...(addedDeletes.files > 0n && {
-      "added-delete-files": addedDeletes.files,
-      "added-position-delete-files": addedDeletes.files,
-      "added-position-deletes": addedDeletes.rows,
-    }),
-    ...(removedDeletes.files > 0n && {
-      "removed-delete-files": removedDeletes.files,
-      "removed-position-delete-files": removedDeletes.files,
-      "removed-position-deletes": removedDeletes.rows,
-    }),
-    "total-delete-files": totalDeletes.files,
-    "total-position-deletes": totalDeletes.rows,
-    "total-equality-deletes": 0n,
-  };
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, String(count)]));
 }

@@ -5,6 +5,8 @@ import { assertEquals } from "@std/assert";
 import { type Cell, toCell } from "./_cells.ts";
 import { filesCatalogue } from "./catalogue_files.ts";
 import { compactTable } from "./compact.ts";
+import { duckdbEngine } from "./compact_duckdb.ts";
+import { streamingEngine } from "./compact_fold.ts";
 import { maintainLake } from "./maintain.ts";
 import { currentSnapshot } from "./metadata.ts";
 import { bucketOf } from "./state_bucket.ts";
@@ -34,13 +36,22 @@ function expected(all: readonly Delta[], types: ReadonlyMap<string, string>): un
   return rows.sort(([a], [b]) => String(a) < String(b) ? -1 : 1);
 }
 
-for (const deletes of ["rewrite", "positions"] as const) {
-  const name = `PyIceberg reads current rows as the merge makes them, with deletes: ${deletes}`;
-  test({ name, skip }, async () => {
+const CASES = [
+  ["rewrite", "streaming"],
+  ["rewrite", "duckdb"],
+  ["positions", "streaming"],
+  ["vectors", "streaming"],
+] as const;
+
+for (const [deletes, engineName] of CASES) {
+  const name =
+    `PyIceberg reads current rows as the merge makes them, with deletes: ${deletes}, by ${engineName}`;
+  test({ name, skip, timeoutMs: 200_000 }, async () => {
     await withTempDir(async (directory) => {
       const store = fileObjectStore({ directory });
+      const engine = engineName === "duckdb" ? (await duckdbEngine())! : streamingEngine();
       const compact = async () =>
-        unwrapOrThrow(await compactTable({ store, table: "all", buckets: 4, deletes }));
+        unwrapOrThrow(await compactTable({ store, table: "all", buckets: 4, deletes, engine }));
       const all: Delta[] = manyRows(500);
       await flushDeltas(store, all, { after: 0 });
       await compact();
@@ -60,7 +71,7 @@ for (const deletes of ["rewrite", "positions"] as const) {
       }
       const version = unwrapOrThrow(await filesCatalogue(store).load("all"))!;
       const gone = Number(currentSnapshot(version.metadata)!.summary["total-position-deletes"]);
-      assertEquals(gone > 0, deletes === "positions");
+      assertEquals(gone > 0, deletes !== "rewrite");
     });
   });
 }

@@ -26,14 +26,15 @@ export interface StateRow {
  */
 export function toStateRow(state: RowState, columns: readonly LakeField[]): StateRow {
   const { life } = state;
-  const lifeStamp = life === undefined ? undefined : stampText(life);
   const stamps: string[] = [];
   const cells = columns.map(({ column: { name, type } }): Cell => {
     const register = state.columns.get(name);
     if (register === undefined) return null;
     const [value, hlc, clientId] = register;
-    const stamp = stampText({ hlc, clientId });
-    if (value === null || stamp !== lifeStamp) {
+    // Most columns have the row's stamp, and need no text of it.
+    const ofLife = hlc === life?.hlc && clientId === life.clientId;
+    if (value === null || !ofLife) {
+      const stamp = stampText({ hlc, clientId });
       stamps.push(`${JSON.stringify(name)}:${JSON.stringify(stamp)}`);
     }
     return value === null ? null : toCell(type, value);

@@ -18,8 +18,8 @@ import { icebergDestination } from "../destination.ts";
 import { snapshotById } from "../metadata.ts";
 import { readColumns } from "../parquet_read.ts";
 import { rowAt, stateFile } from "../state_columns.ts";
-import { addDeletes } from "../state_deletes.ts";
-import { branchParts } from "../state_commit.ts";
+import { branchFiles } from "../compact_files.ts";
+import { GoneRows } from "../compact_gone.ts";
 import { HIDDEN_BRANCH, statePlan } from "../state_schema.ts";
 import { fromStateRow } from "../state_row.ts";
 import { presentSchema } from "../table.ts";
@@ -154,22 +154,19 @@ async function readBranch(
   }
   const schema = unwrapOrThrow(presentSchema(table, metadata));
   const plan = unwrapOrThrow(statePlan(table, metadata, schema));
-  const parts = unwrapOrThrow(await branchParts(catalogue, { table, metadata, branch }));
-  const all = parts.flatMap((part) => part.entries).map(({ file }) => file);
-  const keyOf = (path: string) => table + path.slice(metadata.location.length);
-  const gone = new Map<string, Set<number>>();
-  for (const { path } of all.filter(({ content }) => content === 1)) {
-    await addDeletes(unwrapOrThrow(await store.get(keyOf(path))), gone);
-  }
-  for (const { path, rows: count } of all.filter(({ content }) => content !== 1)) {
-    const key = keyOf(path);
+  const { data, deletes } = unwrapOrThrow(
+    await branchFiles(catalogue, { table, metadata, branch }),
+  );
+  const gone = await GoneRows.read(store, [...deletes.values()].flat());
+  for (const one of [...data.values()].flat()) {
+    const { key, file: { rows: count } } = one;
     const file = stateFile(
       await readColumns(unwrapOrThrow(await store.get(key))),
       plan.columns,
     );
     if (file.rows !== Number(count)) throw new Error("a count is wrong");
     for (let row = 0; row < file.rows; row++) {
-      if (gone.get(path)?.has(row) === true) continue;
+      if (gone.has(one, row, file.id[row]!)) continue;
       if (rows.has(file.id[row]!)) throw new Error(`row "${file.id[row]}" is there twice`);
       const alive = branch === "main";
       rows.set(file.id[row]!, fromStateRow(rowAt(file, row), { columns: plan.columns, alive }));

@@ -1,0 +1,52 @@
+import { parquetMetadata, type RowGroup } from "hyparquet";
+import { lowerBound, upperBound } from "./_range.ts";
+import type { Cell } from "./_cells.ts";
+import type { FoldedFile } from "./compact_engine.ts";
+
+/**
+ * A Parquet file that somebody else wrote, with what a manifest says about it: taken from its footer.
+ *
+ * @throws {RangeError} Where it is none.
+ */
+export function foldedFile(bytes: Uint8Array): FoldedFile {
+  const { buffer, byteOffset, length } = bytes;
+  const metadata = parquetMetadata(
+    buffer.slice(byteOffset, byteOffset + length) as ArrayBuffer,
+    { parsers: PARSERS },
+  );
+  const groups = metadata.row_groups;
+  const rows = Number(metadata.num_rows);
+  const metrics = {
+    columnSizes: new Map<number, bigint>(),
+    valueCounts: new Map<number, bigint>(),
+    nullCounts: new Map<number, bigint>(),
+    lowerBounds: new Map<number, Uint8Array>(),
+    upperBounds: new Map<number, Uint8Array>(),
+    splitOffsets: groups.map(startOf),
+  };
+  for (const [column, { field_id: id }] of metadata.schema.slice(1).entries()) {
+    if (id === undefined) throw new RangeError("a column has no field id");
+    const chunks = groups.map((group) => group.columns[column]!.meta_data!);
+    const sum = (values: readonly bigint[]) => values.reduce((all, one) => all + one, 0n);
+    metrics.columnSizes.set(id, sum(chunks.map((chunk) => chunk.total_compressed_size)));
+    metrics.valueCounts.set(id, BigInt(rows));
+    const counts = chunks.map(({ statistics }) => statistics?.null_count);
+    if (counts.every((count) => count !== undefined)) metrics.nullCounts.set(id, sum(counts));
+    // Of several row groups the bounds would have to be compared by type: files have one.
+    const [chunk, ...others] = chunks;
+    if (others.length > 0) continue;
+    const { min_value: min, max_value: max } = chunk?.statistics ?? {};
+    if (min !== undefined) metrics.lowerBounds.set(id, lowerBound(min as Exclude<Cell, null>));
+    const upper = max === undefined ? undefined : upperBound(max as Exclude<Cell, null>);
+    if (upper !== undefined) metrics.upperBounds.set(id, upper);
+  }
+  return { bytes, rows, metrics };
+}
+
+const PARSERS = { timestampFromMicroseconds: (micros: bigint) => micros };
+
+/** Where a row group begins. */
+function startOf({ columns }: RowGroup): bigint {
+  const { dictionary_page_offset, data_page_offset } = columns[0]!.meta_data!;
+  return dictionary_page_offset ?? data_page_offset;
+}
