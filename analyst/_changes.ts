@@ -1,7 +1,8 @@
-import type { Hlc, LakeFile, LakeScan } from "@lakesync/core";
+import type { Hlc, LakeScan } from "@lakesync/core";
 import { compareHlc } from "@lakesync/core";
+import type { OpenFiles } from "./_duckdb.ts";
 import { type AppColumn, DUCKDB_TYPES, OWN_COLUMNS, type OwnColumn } from "./_layout.ts";
-import { name, text } from "./_sql.ts";
+import { name } from "./_sql.ts";
 
 /** What a changelog is read from. */
 export interface ChangesSource {
@@ -15,8 +16,8 @@ export interface ChangesSource {
   readonly after: number | undefined;
   /** Only changes up to this stamp. */
   readonly asOf: Hlc | undefined;
-  /** Where DuckDB opens a file. */
-  readonly locate: (file: LakeFile) => string;
+  /** Its files, open. */
+  readonly files: OpenFiles;
 }
 
 const MAX_LONG = "9223372036854775807";
@@ -35,7 +36,7 @@ export function changesSql(source: ChangesSource): string {
   const { scan, pending, after, asOf } = source;
   const parts: string[] = [];
   if (scan !== undefined && scan.files.length > 0) {
-    const files = filesSql(columns, scan, scan.files.map(source.locate));
+    const files = source.files.sql(columns, { scan });
     parts.push(after === undefined ? files : `${files} WHERE "_seq" > ${after}`);
   }
   if (pending !== undefined) {
@@ -50,23 +51,4 @@ export function changesSql(source: ChangesSource): string {
   // A stamp beyond what a long holds is beyond every change.
   const bound = compareHlc(asOf, MAX_LONG) > 0 ? MAX_LONG : asOf;
   return `SELECT * FROM (${all}) WHERE "_hlc" <= ${bound}`;
-}
-
-/** By field id, so that a file from before a column was added gives NULL for it. */
-export function filesSql(
-  columns: readonly OwnColumn[],
-  scan: LakeScan,
-  locations: readonly string[],
-): string {
-  const types = new Map(columns.map((column) => [column.name, column.type]));
-  const fields = scan.columns.map(({ fieldId, name: column }) =>
-    `${fieldId}: {name: ${text(column)}, type: ${text(types.get(column) ?? "VARCHAR")}, ` +
-    `default_value: NULL}`
-  );
-  const present = new Set(scan.columns.map((column) => column.name));
-  const list = columns.map((column) =>
-    present.has(column.name) ? name(column.name) : `NULL::${column.type} AS ${name(column.name)}`
-  );
-  return `SELECT ${list} FROM read_parquet([${locations.map(text)}], ` +
-    `schema = MAP {${fields}}, hive_partitioning = false)`;
 }

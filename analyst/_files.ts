@@ -1,115 +1,107 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { LakeFile, ObjectStore } from "@lakesync/core";
+import type { LakeFile } from "@lakesync/core";
 import { aborted } from "./_errors.ts";
 
-/** A data file's copy. */
-interface Copy {
-  readonly path: string;
+/** What was made of a data file. */
+interface Kept<T> {
   readonly bytes: number;
   /** Resolves when it is there. */
-  readonly ready: Promise<void>;
+  readonly made: Promise<T>;
   /** How many queries read it. */
   readers: number;
 }
 
-/** How many objects are fetched at once. */
+/** How data files are made readable. */
+export interface KeptFilesOptions<F, T> {
+  /** The most bytes of files that are kept while nobody reads them. */
+  readonly limit: number;
+  /** Makes a file readable; throws a `LakeSyncError`. */
+  readonly make: (file: F) => Promise<T>;
+  /** Takes that back. */
+  readonly drop: (made: T) => Promise<void>;
+}
+
+/** How many files are made readable at once. */
 const AT_ONCE = 8;
 
 /**
- * Copies of a store's data files, where DuckDB can open them. Each is fetched once; those that were
- * not read for longest go first when they become too many. (A data file never changes.)
+ * A lake's data files, made readable. Each is made once; those that were not read for longest go
+ * first when they become too many. (A data file never changes.)
  */
-export class FileCopies {
-  readonly #store: ObjectStore;
-  readonly #limit: number;
-  readonly #copies: Map<string, Copy> = new Map();
-  #directory: Promise<string> | undefined;
+export class KeptFiles<F extends Pick<LakeFile, "key" | "bytes">, T> {
+  readonly #options: KeptFilesOptions<F, T>;
+  readonly #kept: Map<string, Kept<T>> = new Map();
   #bytes = 0;
-  #made = 0;
 
-  constructor(store: ObjectStore, limit: number) {
-    this.#store = store;
-    this.#limit = limit;
+  constructor(options: KeptFilesOptions<F, T>) {
+    this.#options = options;
   }
 
   /**
    * Makes files readable until `release`. Throws a `LakeSyncError`.
    *
-   * @returns Where each is, and what lets go of them.
+   * @returns What was made of each, by its key, and what lets go of them.
    */
   async open(
-    files: readonly LakeFile[],
+    files: readonly F[],
     signal: AbortSignal | undefined,
-  ): Promise<{ paths: ReadonlyMap<string, string>; release: () => Promise<void> }> {
-    this.#directory ??= mkdtemp(join(tmpdir(), "lakesync-analyst-"));
-    const directory = await this.#directory;
-    const taken: Copy[] = [];
+  ): Promise<{ made: ReadonlyMap<string, T>; release: () => Promise<void> }> {
+    const taken: Kept<T>[] = [];
+    const made = new Map<string, T>();
     const left = [...files];
     const release = async () => {
-      for (const copy of taken.splice(0)) copy.readers--;
+      for (const kept of taken.splice(0)) kept.readers--;
       await this.#evict();
     };
-    const fetchSome = async () => {
+    const makeSome = async () => {
       for (let file = left.pop(); file !== undefined; file = left.pop()) {
         if (signal?.aborted === true) throw aborted();
-        const copy = this.#take(file, directory);
-        taken.push(copy);
-        await copy.ready;
+        const kept = this.#take(file);
+        taken.push(kept);
+        made.set(file.key, await kept.made);
       }
     };
-    const fetched = await Promise.allSettled(Array.from({ length: AT_ONCE }, fetchSome));
-    const failed = fetched.find(({ status }) => status === "rejected");
+    const ended = await Promise.allSettled(Array.from({ length: AT_ONCE }, makeSome));
+    const failed = ended.find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") {
       await release();
       throw failed.reason;
     }
-    const paths = new Map(files.map(({ key }) => [key, this.#copies.get(key)!.path]));
-    return { paths, release };
+    return { made, release };
   }
 
-  /** Removes all copies. */
-  async close(): Promise<void> {
-    if (this.#directory === undefined) return;
-    await rm(await this.#directory, { recursive: true, force: true });
-  }
-
-  #take({ key, bytes }: LakeFile, directory: string): Copy {
-    let copy = this.#copies.get(key);
+  #take(file: F): Kept<T> {
+    const { key, bytes } = file;
+    let kept = this.#kept.get(key);
     // The one that was read last stands last.
-    this.#copies.delete(key);
-    if (copy === undefined) {
-      const path = join(directory, `${this.#made++}.parquet`);
-      copy = { path, bytes, ready: this.#fetch(key, path), readers: 0 };
+    this.#kept.delete(key);
+    if (kept === undefined) {
+      kept = { bytes, made: this.#make(file), readers: 0 };
       this.#bytes += bytes;
     }
-    this.#copies.set(key, copy);
-    copy.readers++;
-    return copy;
+    this.#kept.set(key, kept);
+    kept.readers++;
+    return kept;
   }
 
   /** Nobody's signal stops it: others may wait for the same file. */
-  async #fetch(key: string, path: string): Promise<void> {
+  async #make(file: F): Promise<T> {
     try {
-      const bytes = await this.#store.get(key);
-      if (!bytes.ok) throw bytes.error;
-      await writeFile(path, bytes.value);
+      return await this.#options.make(file);
     } catch (thrown) {
       // Who comes next tries again.
-      this.#bytes -= this.#copies.get(key)?.bytes ?? 0;
-      this.#copies.delete(key);
+      this.#bytes -= this.#kept.get(file.key)?.bytes ?? 0;
+      this.#kept.delete(file.key);
       throw thrown;
     }
   }
 
   async #evict(): Promise<void> {
-    for (const [key, { readers, bytes, path }] of this.#copies) {
-      if (this.#bytes <= this.#limit) return;
+    for (const [key, { readers, bytes, made }] of this.#kept) {
+      if (this.#bytes <= this.#options.limit) return;
       if (readers > 0) continue;
-      this.#copies.delete(key);
+      this.#kept.delete(key);
       this.#bytes -= bytes;
-      await rm(path, { force: true });
+      await this.#options.drop(await made);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Relation } from "./_catalogue.ts";
+import type { Node, Params } from "./_duckdb.ts";
 import type { Session } from "./_session.ts";
 import type { QueryParam } from "./values.ts";
 
@@ -11,8 +12,6 @@ export interface RowFilter {
   /** Only changes that were taken at or before this time. */
   readonly to: number | undefined;
 }
-
-type Node = { readonly [key: string]: unknown };
 
 /** A bound of `_commit_ts`: a text with the type that it is cast to. */
 interface Moment {
@@ -32,14 +31,14 @@ const DAY_US = 86_400_000_000;
 
 /**
  * What a query of one table asks for by `id` and `_commit_ts`: the conjuncts of its WHERE that compare
- * them with constants or parameters. DuckDB's own parser reads the text. A query that names the table
+ * them with constants or parameters. A query that names the table
  * twice, or another one, asks for all.
  */
 export async function filterOf(
   session: Session,
   query: { sql: string; params: Params; relation: Relation },
 ): Promise<RowFilter | undefined> {
-  const node = await parse(session, query.sql);
+  const node = await session.run((connection) => connection.parse(query.sql));
   const table = node?.["from_table"];
   if (node === undefined || !isNode(table) || isNode(table["sample"])) return undefined;
   if (countTables(node) !== 1) return undefined;
@@ -62,22 +61,6 @@ export async function filterOf(
     from: from.length === 0 ? undefined : Math.max(...from),
     to: to.length === 0 ? undefined : Math.min(...to),
   };
-}
-
-/** A query's parameters: see `QueryOptions`. */
-export type Params = readonly QueryParam[] | { readonly [name: string]: QueryParam };
-
-/** The SELECT that a text is; undefined where it is something else. */
-async function parse(session: Session, sql: string): Promise<Node | undefined> {
-  const rows = await session.run(async (connection) =>
-    (await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [sql])).getRows()
-  );
-  const parsed: unknown = JSON.parse(String(rows[0]?.[0]));
-  const statements = isNode(parsed) ? nodes(parsed["statements"]) : [];
-  const node = statements[0]?.["node"];
-  return statements.length === 1 && isNode(node) && node["type"] === "SELECT_NODE"
-    ? node
-    : undefined;
 }
 
 /** How many tables stand anywhere in a parsed text. */
@@ -210,12 +193,10 @@ function valueOf(node: unknown, params: Params): unknown {
 async function micros(session: Session, moments: readonly Moment[]): Promise<readonly number[]> {
   const found: number[] = [];
   for (const { text, type, plus } of moments) {
-    const sql = `SELECT epoch_us(TRY_CAST(TRY_CAST($1::VARCHAR AS ${type}) AS TIMESTAMPTZ))`;
-    const rows = await session.run(async (connection) =>
-      (await connection.runAndReadAll(sql, [text])).getRows()
-    );
-    const value = rows[0]?.[0];
-    if (typeof value === "bigint") found.push(Number(value) + plus);
+    const sql = `SELECT epoch_us(TRY_CAST(TRY_CAST($1::VARCHAR AS ${type}) AS TIMESTAMPTZ)) AS us`;
+    const [row] = await session.run((connection) => connection.rows(sql, [text]));
+    const us = row?.["us"];
+    if (us !== null) found.push(Number(us) + plus);
   }
   return found;
 }

@@ -1,34 +1,12 @@
-import {
-  BIGINT,
-  BLOB,
-  blobValue,
-  BOOLEAN,
-  DOUBLE,
-  type DuckDBAppender,
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBTimestampTZValue,
-  type DuckDBType,
-  type DuckDBValue,
-  TIMESTAMPTZ,
-  VARCHAR,
-} from "@duckdb/node-api";
 import { canonicalJson, type ColumnType, decodeBase64, type Delta } from "@lakesync/core";
 import type { JsonValue } from "@lakesync/core";
 import { changesColumns } from "./_changes.ts";
+import type { Cell } from "./_duckdb.ts";
 import type { AppColumn } from "./_layout.ts";
+import type { Session } from "./_session.ts";
 import { name } from "./_sql.ts";
 
 const CHUNK_ROWS = 2048;
-
-const TYPES: ReadonlyMap<string, DuckDBType> = new Map<string, DuckDBType>([
-  ["BIGINT", BIGINT],
-  ["BLOB", BLOB],
-  ["BOOLEAN", BOOLEAN],
-  ["DOUBLE", DOUBLE],
-  ["TIMESTAMPTZ", TIMESTAMPTZ],
-  ["VARCHAR", VARCHAR],
-]);
 
 /** A delta with its place in a gateway's log, where it has one. */
 export interface LoadedDelta {
@@ -42,89 +20,77 @@ export interface LoadedDelta {
 
 /** Fills a TEMP table with deltas, in the layout of a changelog. */
 export class PendingTable {
+  readonly #session: Session;
+  readonly #table: string;
   readonly #columns: readonly AppColumn[];
-  readonly #types: readonly DuckDBType[];
-  readonly #appender: DuckDBAppender;
   #rows: LoadedDelta[] = [];
-  /** How many deltas it was given. */
-  count: number = 0;
 
-  private constructor(columns: readonly AppColumn[], appender: DuckDBAppender) {
+  private constructor(session: Session, table: string, columns: readonly AppColumn[]) {
+    this.#session = session;
+    this.#table = table;
     this.#columns = columns;
-    this.#types = changesColumns(columns).map(({ type }) => TYPES.get(type)!);
-    this.#appender = appender;
   }
 
   /** Makes the table. */
   static async create(
-    connection: DuckDBConnection,
-    options: { table: string; columns: readonly AppColumn[] },
+    session: Session,
+    { table, columns }: { table: string; columns: readonly AppColumn[] },
   ): Promise<PendingTable> {
-    const { table, columns } = options;
     const list = changesColumns(columns).map((column) => `${name(column.name)} ${column.type}`);
-    await connection.run(`CREATE TEMP TABLE ${name(table)} (${list})`);
-    return new PendingTable(columns, await connection.createAppender(table, "main", "temp"));
+    await session.run((connection) => connection.run(`CREATE TEMP TABLE ${name(table)} (${list})`));
+    return new PendingTable(session, table, columns);
   }
 
-  /** Adds a delta. */
-  add(entry: LoadedDelta): void {
-    this.count++;
-    this.#rows.push(entry);
-    if (this.#rows.length === CHUNK_ROWS) this.#write();
+  /** Adds a delta; it may be written out later. */
+  async add(entry: LoadedDelta): Promise<void> {
+    if (this.#rows.push(entry) === CHUNK_ROWS) await this.write();
   }
 
-  /** Writes out what was added. Nothing can be added afterwards. */
-  finish(): void {
-    if (this.#rows.length > 0) this.#write();
-    this.#appender.closeSync();
-  }
-
-  /** Gives up: what was added is of no more use. */
-  discard(): void {
-    this.#rows = [];
-    try {
-      this.#appender.closeSync();
-    } catch {
-      // The connection is closed already, and the appender with it.
-    }
-  }
-
-  #write(): void {
+  /** Writes out what was added. */
+  async write(): Promise<void> {
     const rows = this.#rows;
+    if (rows.length === 0) return;
     this.#rows = [];
-    const values: DuckDBValue[][] = [
-      rows.map(({ seq }) => seq === undefined ? null : BigInt(seq)),
-      rows.map(({ delta }) => delta.op),
-      rows.map(({ delta }) => delta.rowId),
-      rows.map(({ delta }) => BigInt(delta.hlc)),
-      rows.map(({ delta }) => delta.clientId),
-      rows.map(({ delta }) => delta.txId ?? null),
-      rows.map(({ at }) =>
-        at === undefined ? null : new DuckDBTimestampTZValue(BigInt(Math.trunc(at * 1000)))
-      ),
-    ];
-    const carried = rows.map(({ delta }) =>
-      new Map(delta.columns.map(({ column, value }) => [column, value]))
+    const columns = changesColumns(this.#columns);
+    const cells = cellsOf(rows, this.#columns);
+    await this.#session.run((connection) =>
+      connection.append(this.#table, { columns, count: rows.length, cells })
     );
-    values.push(carried.map((columns) => {
-      const names = this.#columns.filter((column) => columns.has(column.name));
-      return names.length === 0 ? null : names.map((column) => column.name).join(",");
-    }));
-    for (const column of this.#columns) {
-      const convert = FROM_WIRE[column.type];
-      values.push(carried.map((columns) => {
-        const value = columns.get(column.name);
-        return value === undefined || value === null ? null : convert(value);
-      }));
-    }
-    const chunk = DuckDBDataChunk.create(this.#types, rows.length);
-    chunk.setColumns(values);
-    this.#appender.appendDataChunk(chunk);
   }
 }
 
+/** The values of deltas for each column of a changelog. */
+function cellsOf(
+  rows: readonly LoadedDelta[],
+  columns: readonly AppColumn[],
+): readonly (readonly Cell[])[] {
+  const carried = rows.map(({ delta }) =>
+    new Map(delta.columns.map(({ column, value }) => [column, value]))
+  );
+  return [
+    rows.map(({ seq }) => seq === undefined ? null : BigInt(seq)),
+    rows.map(({ delta }) => delta.op),
+    rows.map(({ delta }) => delta.rowId),
+    rows.map(({ delta }) => BigInt(delta.hlc)),
+    rows.map(({ delta }) => delta.clientId),
+    rows.map(({ delta }) => delta.txId ?? null),
+    rows.map(({ at }) => at === undefined ? null : BigInt(Math.trunc(at * 1000))),
+    carried.map((values) => {
+      const names = columns.filter((column) => values.has(column.name));
+      return names.length === 0 ? null : names.map((column) => column.name).join(",");
+    }),
+    ...columns.map((column) => {
+      const convert = FROM_WIRE[column.type];
+      return carried.map((values) => {
+        const value = values.get(column.name);
+        return value === undefined || value === null ? null : convert(value);
+      });
+    }),
+  ];
+}
+
 /** A value in wire form (never null) as DuckDB holds it. */
-const FROM_WIRE: Readonly<Record<ColumnType, (value: JsonValue) => DuckDBValue>> = {
+const FROM_WIRE: Readonly<Record<ColumnType, (value: JsonValue) => Cell>> = {
   string: (value) => value as string,
   number: (value) => value as number,
   integer: (value) => BigInt(value as number | string),
@@ -132,8 +98,8 @@ const FROM_WIRE: Readonly<Record<ColumnType, (value: JsonValue) => DuckDBValue>>
   timestamp: (value) => {
     const text = value as string;
     const millis = BigInt(Date.parse(`${text.slice(0, 23)}Z`));
-    return new DuckDBTimestampTZValue(millis * 1000n + BigInt(text.slice(23, 26)));
+    return millis * 1000n + BigInt(text.slice(23, 26));
   },
-  bytes: (value) => blobValue(decodeBase64(value as string)),
+  bytes: (value) => decodeBase64(value as string),
   json: (value) => canonicalJson(value),
 };

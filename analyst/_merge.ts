@@ -108,7 +108,7 @@ export function canonicalText(type: ColumnType, value: string): string {
 }
 
 const TEXTS: Readonly<Record<ColumnType, (value: string) => string>> = {
-  string: (value) => `to_json(${value})::VARCHAR`,
+  string: (value) => `${STRING_TEXT}(${value})`,
   number: (value) => `${NUMBER_TEXT}(${value})`,
   integer: (value) =>
     `CASE WHEN ${value} BETWEEN -9007199254740991 AND 9007199254740991 ` +
@@ -120,15 +120,28 @@ const TEXTS: Readonly<Record<ColumnType, (value: string) => string>> = {
   json: (value) => value,
 };
 
+const STRING_TEXT = "_lakesync_string_text";
 const NUMBER_TEXT = "_lakesync_number_text";
 
+/** How a DuckDB writes values as JSON, in SQL. */
+export interface JsonTexts {
+  /** A VARCHAR as a JSON string. */
+  readonly string: (value: string) => string;
+  /** A DOUBLE by its shortest digits, wherever point and exponent stand. */
+  readonly shortest: (value: string) => string;
+}
+
 /**
- * The macro that {@linkcode rowsSql} uses: a double as ECMAScript, and so RFC 8785, writes it.
- * `to_json` gives the shortest digits (a cast to VARCHAR does not: it garbles some powers of two);
- * where point and exponent stand differs. The lambdas are what SQL has for naming a value once.
+ * The macros that {@linkcode rowsSql} uses: a string as JSON, and a double as ECMAScript, and so
+ * RFC 8785, writes it. The lambdas are what SQL has for naming a value once.
  */
-export const MERGE_MACRO: string = `
-CREATE MACRO ${NUMBER_TEXT}(x) AS list_transform([to_json(abs(x))::VARCHAR], lambda shortest:
+export function mergeMacros(texts: JsonTexts): readonly string[] {
+  return [`CREATE MACRO ${STRING_TEXT}(x) AS ${texts.string("x")}`, numberMacro(texts)];
+}
+
+function numberMacro({ shortest }: JsonTexts): string {
+  return `
+CREATE MACRO ${NUMBER_TEXT}(x) AS list_transform([${shortest("abs(x)")}], lambda shortest:
   list_transform([{
     whole: split_part(split_part(shortest, 'e', 1), '.', 1),
     part: split_part(split_part(shortest, 'e', 1), '.', 2),
@@ -149,3 +162,4 @@ CREATE MACRO ${NUMBER_TEXT}(x) AS list_transform([to_json(abs(x))::VARCHAR], lam
     )[1]
   )[1]
 )[1]`;
+}

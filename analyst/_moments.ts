@@ -66,7 +66,7 @@ WHERE "#a"."id" IS NULL OR "#b"."id" IS NULL OR len("_columns") > 0`;
 /** Every change of the row `#id`, with who and when. */
 export function historySql(changes: string, { columns }: MergeOptions): string {
   return `
-SELECT "_op", make_timestamptz(("_hlc" >> 16) * 1000) AS "_made"
+SELECT "_op", make_timestamp(("_hlc" >> 16) * 1000)::TIMESTAMPTZ AS "_made"
   , "_commit_ts", "_client_id", "_tx_id", "_hlc", "_seq"
   , coalesce(string_split("_columns", ','), []) AS "_columns"
   ${columns.map(({ lakeName }) => `, ${name(lakeName)}`).join("")}

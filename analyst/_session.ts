@@ -1,5 +1,5 @@
-import type { DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
 import { type LakeSyncError, systemScheduler } from "@lakesync/core";
+import type { DuckDb, DuckDbConnection } from "./_duckdb.ts";
 import { aborted, closed, duckDbError } from "./_errors.ts";
 
 /**
@@ -7,7 +7,7 @@ import { aborted, closed, duckDbError } from "./_errors.ts";
  * `run`, one at a time, and stops when the signal aborts or the session is closed.
  */
 export class Session {
-  readonly #connection: DuckDBConnection;
+  readonly #connection: DuckDbConnection;
   readonly #signal: AbortSignal | undefined;
   readonly #onClose: (session: Session) => void;
   readonly #cleanUps: (() => Promise<void>)[] = [];
@@ -15,7 +15,7 @@ export class Session {
   #closed = false;
 
   private constructor(
-    connection: DuckDBConnection,
+    connection: DuckDbConnection,
     signal: AbortSignal | undefined,
     onClose: (session: Session) => void,
   ) {
@@ -26,14 +26,14 @@ export class Session {
 
   /** Opens a session; `onClose` hears of its end once. */
   static async open(
-    instance: DuckDBInstance,
+    duckDb: DuckDb,
     options: { signal: AbortSignal | undefined; onClose: (session: Session) => void },
   ): Promise<Session> {
-    return new Session(await instance.connect(), options.signal, options.onClose);
+    return new Session(await duckDb.connect(), options.signal, options.onClose);
   }
 
   /** Does something on the connection; throws a `LakeSyncError`. */
-  async run<T>(work: (connection: DuckDBConnection) => Promise<T>): Promise<T> {
+  async run<T>(work: (connection: DuckDbConnection) => Promise<T>): Promise<T> {
     this.check();
     const running = work(this.#connection);
     this.#work = running;
@@ -66,7 +66,7 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#work !== undefined) await this.#interrupt(this.#work);
-    this.#connection.closeSync();
+    await this.#connection.close();
     for (const cleanUp of this.#cleanUps) await cleanUp();
     this.#onClose(this);
   }

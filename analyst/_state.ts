@@ -1,5 +1,5 @@
 import type { LakeFile, LakeReader, LakeScan, Result } from "@lakesync/core";
-import { filesSql } from "./_changes.ts";
+import type { OpenFiles } from "./_duckdb.ts";
 import { type AppColumn, DUCKDB_TYPES, lakeColumnName, type OwnColumn } from "./_layout.ts";
 import { ALIVE, canonicalText, carries, eachOf } from "./_merge.ts";
 import { name, text } from "./_sql.ts";
@@ -66,8 +66,10 @@ function rowsOf(files: readonly LakeFile[]): number {
 export interface UnionSource {
   readonly columns: readonly AppColumn[];
   readonly state: PlannedState;
-  /** Where DuckDB opens a file. */
-  readonly locate: (file: LakeFile) => string;
+  /** Their files, open. */
+  readonly files: OpenFiles;
+  /** The table with the rows of those files that are gone; undefined for none. */
+  readonly gone: string | undefined;
 }
 
 /**
@@ -76,10 +78,10 @@ export interface UnionSource {
  *
  * @param newer A relation with the newer changes, in SQL.
  */
-export function unionSql(newer: string, { columns, state, locate }: UnionSource): string {
+export function unionSql(newer: string, { columns, state, files, gone }: UnionSource): string {
   const { live, hidden } = state;
   const each = eachOf(columns);
-  const read = (scan: LakeScan) => scanSql(scan, { columns, locate });
+  const read = (scan: LakeScan) => scanSql(scan, { columns, files, gone });
   const touched = (scan: LakeScan | undefined, alive: string) =>
     scan === undefined || scan.files.length === 0 ? "" : `UNION ALL
       ${registersSql(`(${read(scan)}) SEMI JOIN ${newer} USING ("id")`, { columns, alive })}`;
@@ -140,13 +142,13 @@ function registersSql(
 /** The stored rows of a snapshot. */
 function scanSql(
   scan: LakeScan,
-  { columns, locate }: { columns: readonly AppColumn[]; locate: (file: LakeFile) => string },
+  { columns, files, gone }: Pick<UnionSource, "columns" | "files" | "gone">,
 ): string {
   const all = [
     ...STATE_COLUMNS,
     ...columns.map(({ name, type }) => ({ name: stateName(name), type: DUCKDB_TYPES[type] })),
   ];
-  if (scan.files.length > 0) return filesSql(all, scan, scan.files.map(locate));
+  if (scan.files.length > 0) return files.sql(all, { scan, gone });
   return `SELECT ${
     all.map((column) => `NULL::${column.type} AS ${name(column.name)}`)
   } WHERE false`;

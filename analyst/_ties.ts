@@ -55,9 +55,6 @@ export class TieCheck {
 }
 
 async function ask(session: Session, relation: string): Promise<boolean> {
-  const rows = await session.run(async (connection) => {
-    const result = await connection.run(tiesSql(relation));
-    return await result.getRows();
-  });
-  return rows[0]?.[0] === true;
+  const [row] = await session.run((connection) => connection.rows(tiesSql(relation)));
+  return row?.["ties"] === true;
 }

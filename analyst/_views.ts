@@ -1,14 +1,8 @@
-import {
-  type Hlc,
-  type LakeFile,
-  type LakeReader,
-  type LakeScan,
-  LakeSyncError,
-} from "@lakesync/core";
+import { type Hlc, type LakeReader, type LakeScan, LakeSyncError } from "@lakesync/core";
 import { type AppTable, namedRelations, type Relation } from "./_catalogue.ts";
 import { type ChangesSource, changesSql } from "./_changes.ts";
-import type { FileCopies } from "./_files.ts";
-import { filterOf, type Params } from "./_filter.ts";
+import type { LakeFiles, OpenFiles, Params } from "./_duckdb.ts";
+import { filterOf } from "./_filter.ts";
 import { type AppColumn, appColumns, OWN_COLUMNS } from "./_layout.ts";
 import { type LoadedDelta, PendingTable } from "./_load.ts";
 import { rowsSql } from "./_merge.ts";
@@ -22,6 +16,7 @@ import {
 import { mayMatch } from "./_prune.ts";
 import type { Session } from "./_session.ts";
 import { name } from "./_sql.ts";
+import { loadGone } from "./_gone.ts";
 import { type PlannedState, planState, unionSql } from "./_state.ts";
 import type { TieCheck } from "./_ties.ts";
 import type { OwnDeltas } from "./own.ts";
@@ -34,9 +29,7 @@ export interface ViewSource {
   readonly pending: PendingDeltas | undefined;
   /** A device's own deltas. */
   readonly own: OwnDeltas | undefined;
-  /** Copies of the data files; undefined where DuckDB opens them as they are. */
-  readonly copies: FileCopies | undefined;
-  readonly locate: (file: LakeFile) => string;
+  readonly files: LakeFiles;
   readonly asOf: Hlc | undefined;
   /** Tables that are read at a snapshot, by the app's names. */
   readonly snapshots: ReadonlyMap<string, bigint>;
@@ -92,10 +85,9 @@ export async function prepareRelations(
     });
   }
   const pending = await loadPending(session, { plans, source });
-  const files = [...plans.values()].flatMap(({ scan, state }) =>
-    [scan, state?.live, state?.hidden].flatMap((one) => one?.files ?? [])
-  );
-  const locate = await locateFiles(session, { files, source });
+  const scans = [...plans.values()].flatMap(({ scan, state }) => [scan, state?.live, state?.hidden])
+    .filter((scan) => scan !== undefined);
+  const files = await openFiles(session, { scans, source });
   for (const { table, scan, columns, state } of plans.values()) {
     const changes = {
       columns,
@@ -104,7 +96,7 @@ export async function prepareRelations(
       // What is pending is newer in any case, and of another log its seqs say nothing.
       after: state?.seq,
       asOf: source.asOf,
-      locate,
+      files,
     };
     if (source.own !== undefined && changes.pending !== undefined) {
       await dropKnownOwn(session, { table, changes });
@@ -112,7 +104,15 @@ export async function prepareRelations(
     await createView(session, { view: changesName(table), sql: changesSql(changes) });
     const log = name(changesName(table));
     if (state !== undefined) {
-      const sql = unionSql(log, { columns, state, locate });
+      const kept = [...state.live.files, ...state.hidden?.files ?? []];
+      const gone = goneName(table);
+      const some = await loadGone(session, {
+        table: gone,
+        files: kept,
+        open: files,
+        signal: source.signal,
+      });
+      const sql = unionSql(log, { columns, state, files, gone: some ? gone : undefined });
       await createView(session, { view: table.name, sql });
       continue;
     }
@@ -136,16 +136,14 @@ export async function prepareRelations(
 }
 
 /** Makes data files readable for a session. */
-async function locateFiles(
+async function openFiles(
   session: Session,
-  { files, source }: { files: readonly LakeFile[]; source: ViewSource },
-): Promise<(file: LakeFile) => string> {
-  const remote = files.filter(({ url }) => !url.startsWith("file:"));
-  if (source.copies === undefined || remote.length === 0) return source.locate;
-  const { paths, release } = await source.copies.open(remote, source.signal);
-  session.defer(release);
+  { scans, source }: { scans: readonly LakeScan[]; source: ViewSource },
+): Promise<OpenFiles> {
+  const files = await source.files.open(scans, { signal: source.signal });
+  session.defer(files.release);
   session.check();
-  return (file) => paths.get(file.key) ?? source.locate(file);
+  return files;
 }
 
 /** What each kind of relation selects from a changelog. */
@@ -174,6 +172,10 @@ function changesName(table: AppTable): string {
 
 function pendingName(table: AppTable): string {
   return `${table.name}#pending`;
+}
+
+function goneName(table: AppTable): string {
+  return `${table.name}#gone`;
 }
 
 async function createView(
@@ -238,34 +240,27 @@ async function loadPending(
     let load = loads.get(delta.table);
     if (load === undefined) {
       const { table, columns } = plans.get(delta.table)!;
-      load = await session.run((connection) =>
-        PendingTable.create(connection, { table: pendingName(table), columns })
-      );
+      load = await PendingTable.create(session, { table: pendingName(table), columns });
       loads.set(delta.table, load);
     }
-    load.add(entry);
+    await load.add(entry);
   };
-  try {
-    const wanted = new Map([...after].filter(([table]) => plans.get(table)!.table.pending));
-    const read = pending === undefined || wanted.size === 0
-      ? []
-      : pending.read(wanted, signal === undefined ? {} : { signal });
-    for await (const chunk of read) {
-      if (!chunk.ok) throw chunk.error;
-      session.check();
-      for (const entry of chunk.value) await add(entry);
-    }
-    for await (const chunk of after.size === 0 ? [] : own?.read() ?? []) {
-      if (!chunk.ok) throw chunk.error;
-      session.check();
-      for (const delta of chunk.value) await add({ seq: undefined, at: undefined, delta });
-    }
+  const wanted = new Map([...after].filter(([table]) => plans.get(table)!.table.pending));
+  const read = pending === undefined || wanted.size === 0
+    ? []
+    : pending.read(wanted, signal === undefined ? {} : { signal });
+  for await (const chunk of read) {
+    if (!chunk.ok) throw chunk.error;
     session.check();
-    for (const load of loads.values()) load.finish();
-  } catch (thrown) {
-    for (const load of loads.values()) load.discard();
-    throw thrown;
+    for (const entry of chunk.value) await add(entry);
   }
+  for await (const chunk of after.size === 0 ? [] : own?.read() ?? []) {
+    if (!chunk.ok) throw chunk.error;
+    session.check();
+    for (const delta of chunk.value) await add({ seq: undefined, at: undefined, delta });
+  }
+  session.check();
+  for (const load of loads.values()) await load.write();
   return new Set(loads.keys());
 }
 

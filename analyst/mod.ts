@@ -4,14 +4,9 @@
  *
  * @module
  */
-export {
-  type Analyst,
-  type AnalystOptions,
-  openAnalyst,
-  type QueryOptions,
-  type QueryResult,
-  type QueryStream,
-} from "./analyst.ts";
+export type { Analyst, QueryOptions, QueryResult, QueryStream } from "./analyst.ts";
+export { type AnalystOptions, openAnalyst } from "./open.ts";
+export type { AnalystSources } from "./sources.ts";
 export { fileLocation } from "./locate.ts";
 export { type OwnDeltas, ownFromSqlite } from "./own.ts";
 export {

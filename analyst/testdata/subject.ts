@@ -1,6 +1,3 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { type ColumnSource, parquetWriteBuffer, type SchemaElement } from "hyparquet-writer";
 import {
   canonicalJson,
@@ -18,14 +15,20 @@ import {
   type LakeReader,
   type LakeScan,
   LakeSyncError,
+  type ObjectStore,
   ok,
   type Result,
   type ScanOptions,
   type TableSchema,
+  unwrapOrThrow,
   type Watermark,
 } from "@lakesync/core";
-import { lakeColumnName } from "./_layout.ts";
-import type { PendingDeltas } from "./pending.ts";
+import { memoryObjectStore } from "@lakesync/testing";
+import { lakeColumnName } from "../_layout.ts";
+import type { Analyst, QueryOptions } from "../analyst.ts";
+import type { PendingDeltas } from "../pending.ts";
+import type { AnalystSources } from "../sources.ts";
+import type { QueryRow } from "../values.ts";
 
 const OWN: readonly LakeColumn[] = [
   { fieldId: 1, name: "_seq", type: "long" },
@@ -81,17 +84,43 @@ function cell(type: ColumnType, value: JsonValue | undefined): unknown {
   }
 }
 
-/** A lake for tests: Parquet files in a directory, as docs/lake.md lays them out. */
+/** An engine under test. */
+export interface AnalystSubject {
+  /** Calls with an empty lake whose files it can read. */
+  withLake(use: (lake: TestLake) => Promise<void>): Promise<void>;
+  /** Opens an analyst; `store` has the objects of a lake that is another one than that of `withLake`. */
+  open(
+    options: AnalystSources & { readonly store?: ObjectStore; readonly keptBytes?: number },
+  ): Promise<Result<Analyst>>;
+  /** Makes a query that runs until it is stopped. */
+  readonly endless: string;
+}
+
+/** A query's rows. */
+export async function rowsOf(
+  analyst: Analyst,
+  sql: string,
+  options?: QueryOptions,
+): Promise<readonly QueryRow[]> {
+  return unwrapOrThrow(await analyst.query(sql, options)).rows;
+}
+
+/** Puts a file where DuckDB opens it, and gives its URL. */
+export type PlaceFile = (name: string, bytes: Uint8Array) => Promise<string>;
+
+/** A lake for tests: Parquet files, as docs/lake.md lays them out. */
 export class TestLake implements LakeReader {
-  readonly #directory: string;
+  readonly #place: PlaceFile;
+  /** Its files by their keys. */
+  readonly store: ObjectStore = memoryObjectStore();
   readonly #tables: Map<string, { scan: LakeScan; schema: TableSchema }> = new Map();
   readonly #snapshots: Map<string, LakeScan> = new Map();
   #files = 0;
   /** How often each table was scanned. */
   readonly scans: Map<string, number> = new Map();
 
-  constructor(directory: string) {
-    this.#directory = directory;
+  constructor(place: PlaceFile) {
+    this.#place = place;
   }
 
   /** Makes a table, or adds columns to it. */
@@ -166,18 +195,19 @@ export class TestLake implements LakeReader {
       repetition_type: "OPTIONAL",
     }));
     const file = this.#files++;
-    const path = join(this.#directory, `${schema.table} [${file}] it's.parquet`);
-    const bytes = parquetWriteBuffer({
+    const bytes = new Uint8Array(parquetWriteBuffer({
       columnData,
       schema: [{ name: "root", num_children: elements.length }, ...elements],
-    });
-    await writeFile(path, new Uint8Array(bytes));
+    }));
+    const key = `${schema.table}_changes/data/${file}.parquet`;
+    unwrapOrThrow(await this.store.put(key, bytes));
+    const url = await this.#place(`${schema.table} [${file}] it's.parquet`, bytes);
     const stamps = entries.map(({ delta }) => delta.hlc).sort(compareHlc);
     const ids = entries.map(({ delta }) => delta.rowId).sort(compareCodePoints);
     const times = entries.map(({ at }) => at * 1000);
     return {
-      url: pathToFileURL(path).href,
-      key: `${schema.table}_changes/data/${file}.parquet`,
+      url,
+      key,
       mayHave: (id) =>
         compareCodePoints(id, ids[0]!) >= 0 && compareCodePoints(id, ids.at(-1)!) <= 0,
       committed: { min: Math.min(...times), max: Math.max(...times) },
