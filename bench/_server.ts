@@ -41,8 +41,12 @@ async function start(script: string, args: readonly string[]): Promise<ServerPro
 }
 
 /** Runs a script to its end; its last word is a line of JSON. */
-export async function runScript(script: string, args: readonly string[]): Promise<unknown> {
-  await using child = spawnScript(new URL(script, import.meta.url), { args });
+export async function runScript(
+  script: string,
+  args: readonly string[],
+  v8Flags: readonly string[] = [],
+): Promise<unknown> {
+  await using child = spawnScript(new URL(script, import.meta.url), { args, v8Flags });
   const { code } = await child.exited;
   if (code !== 0) throw new Error(`${script} ended with code ${code}: ${child.stderr}`);
   return JSON.parse(child.stdout.trim().split("\n").at(-1)!);

@@ -1,12 +1,16 @@
 import type { Benchmark } from "./_harness.ts";
+import { browser, hasBrowser } from "./browser.ts";
 import { checkpointMemory } from "./checkpoint_memory.ts";
 import { client } from "./client.ts";
+import { copy } from "./copy.ts";
 import { databases, hasDatabase } from "./databases.ts";
+import { diff } from "./diff.ts";
 import { compact } from "./compact.ts";
 import { firstSync } from "./first_sync.ts";
 import { firstSyncMemory } from "./first_sync_memory.ts";
 import { flush } from "./flush.ts";
 import { idleSockets } from "./idle_sockets.ts";
+import { live } from "./live.ts";
 import { merge } from "./merge.ts";
 import { oneChange } from "./one_change.ts";
 import { pull } from "./pull.ts";
@@ -25,7 +29,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   // Where the machine has a server.
   ...(postgresMissing === undefined ? [pushPostgres] : []),
   ...(kvMissing === undefined ? [pushKv] : []),
-  ...(hasDatabase ? [databases] : []),
+  ...(hasDatabase ? [databases, copy, diff] : []),
   pushHttp,
   pull,
   rulesPull,
@@ -33,7 +37,9 @@ export const BENCHMARKS: readonly Benchmark[] = [
   checkpointMemory,
   firstSyncMemory,
   client,
+  ...(hasBrowser ? [browser] : []),
   oneChange,
+  live,
   idleSockets,
   flush,
   unionRead,

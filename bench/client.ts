@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import process from "node:process";
 import { type Client, createClient } from "@lakesync/client";
 import { unwrapOrThrow } from "@lakesync/core";
 import { Prng } from "@lakesync/testing";
@@ -65,9 +66,11 @@ export const client: Benchmark = {
 
     progress("from A to B");
     const stepMs: number[] = [];
+    const rowUs: number[] = [];
     const moves = await measure({
       async devices() {
         const batches = Array.from({ length: steps }, () => makeRows(stepRows));
+        const before = process.cpuUsage();
         const round = await timed(steps * stepRows, async () => {
           for (const batch of batches) {
             const start = performance.now();
@@ -77,6 +80,8 @@ export const client: Benchmark = {
             stepMs.push(performance.now() - start);
           }
         });
+        const { user, system } = process.cpuUsage(before);
+        rowUs.push((user + system) / (steps * stepRows));
         const last = batches.at(-1)!.at(-1)!;
         if (unwrapOrThrow(await b.tables.todos.get(last.id))?.n !== last.n) {
           throw new Error("A row of A did not reach B");
@@ -97,13 +102,23 @@ export const client: Benchmark = {
     for (const client of [loner, a, b]) await client.close();
     for (const file of [bare, bareA, bareB]) file.close();
     return [
-      figureOf(writes, { name: "local inserts", unit: "rows", lane: "client", floor: "bare" }),
+      figureOf(writes, {
+        name: "local inserts",
+        unit: "rows",
+        lane: "client",
+        floor: "bare",
+        atLeast: 3_000,
+      }),
       figureOf(moves, {
         name: `A to B, ${steps} × ${stepRows.toLocaleString("en")} rows`,
         unit: "rows",
         lane: "devices",
         floor: "bare",
-        facts: [{ name: "a step", value: spread(stepMs).median, unit: "ms" }],
+        atLeast: 20_000,
+        facts: [
+          { name: "a step", value: spread(stepMs).median, unit: "ms" },
+          { name: "CPU of both devices a row", value: spread(rowUs).median, unit: "µs" },
+        ],
       }),
     ];
   },

@@ -58,7 +58,7 @@ export const firstSync: Benchmark = {
         unit: "rows",
         lane: "client",
         floor: "bare",
-        atLeast: 50_000,
+        atLeast: 120_000,
       }),
     ];
   },

@@ -50,7 +50,7 @@ export const oneChange: Benchmark = {
         unit: "changes",
         lane: "lakesync",
         floor: "bare",
-        targets: [target("p50", ours.p50, 5), target("p99", ours.p99, 20)],
+        targets: [target("p50", ours.p50, 3), target("p99", ours.p99, 10)],
         facts: [
           { name: "slowest", value: ours.max, unit: "ms" },
           { name: "the floor's p50", value: floor.p50, unit: "ms" },

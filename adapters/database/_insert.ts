@@ -9,13 +9,14 @@ import {
   type Watermark,
 } from "@lakesync/core";
 import { foldEntries } from "./_fold.ts";
+import { MergedStates } from "./_lately.ts";
 import { firstNumber, raw, sql, writeRows } from "./_sql.ts";
 import { DELTAS, rowKey, TABLES } from "./_tables.ts";
 
 /** The most deltas that wait for one round of statements. */
-const ROUND_DELTAS = 5_000;
+const ROUND_DELTAS = 10_000;
 /** The most characters of JSON that they have. */
-const ROUND_CHARS = 4 * 1024 * 1024;
+const ROUND_CHARS = 8 * 1024 * 1024;
 
 /** A delta on its way, with its text. */
 interface Waiting {
@@ -32,12 +33,23 @@ interface Part {
   chars: number;
 }
 
+/** What an insert did: it counts once its transaction is committed. */
+export interface Inserted {
+  readonly outcomes: ReadonlyMap<string, FlushOutcome>;
+  /** What its rows have become, where that was to be kept. */
+  readonly merged: MergedStates;
+  /** Its deltas are behind this place. */
+  readonly after: number;
+  /** Its last delta's place. */
+  readonly through: number;
+}
+
 /** Inserts a batch within a transaction: deltas, what they merge to, watermarks. */
 export async function insertBatch(
   work: SqlWork,
-  options: { server: SqlServer; batch: FlushBatch },
-): Promise<Map<string, FlushOutcome>> {
-  const { server, batch } = options;
+  options: { server: SqlServer; batch: FlushBatch; keepMerged: boolean },
+): Promise<Inserted> {
+  const { server, batch, keepMerged } = options;
   const { dialect } = server;
   // One writer at a time: places rise in the order of commits, and states are nobody else's.
   const head = await work.run(
@@ -46,6 +58,7 @@ export async function insertBatch(
   const start = firstNumber(head);
   if (start === undefined) throw new LakeSyncError("CORRUPT", missingHead(server));
   let pos = start;
+  const merged = new MergedStates(keepMerged);
   const outcomes = new Map<string, FlushOutcome>();
   const parts = new Map<string, Part>();
   const marks = await readMarks(work, { server, tables: [...batch.tables.keys()], lock: true });
@@ -59,16 +72,19 @@ export async function insertBatch(
     const after = from?.epoch === batch.to.epoch ? from.seq : 0;
     parts.set(table, { after, done: mark?.done ?? 0, deltas: 0, chars: 0 });
   }
-  if (parts.size === 0) return outcomes;
+  if (parts.size === 0) return { outcomes, merged, after: start, through: start };
   let waiting: Waiting[] = [];
   let chars = 0;
-  let writing: Promise<void> = Promise.resolve();
-  // A round is written while the next one is read: two at work in place of one.
+  // Two rounds are under way at the most. A round's deltas are written while the round before it is
+  // merged: the database and this process work at once.
+  let before: Promise<unknown> = Promise.resolve();
+  let round: Promise<unknown> = before;
   const write = async () => {
-    await writing;
-    writing = writeRound(work, { server, waiting, pos });
+    await before;
+    before = round;
+    round = writeRound(work, { server, waiting, pos, merged, before });
     // Where the entries fail meanwhile, nobody waits for it.
-    writing.catch(() => {});
+    round.catch(() => {});
     pos += waiting.length;
     waiting = [];
     chars = 0;
@@ -87,7 +103,7 @@ export async function insertBatch(
     }
   }
   if (waiting.length > 0) await write();
-  await writing;
+  await Promise.all([before, round]);
   const moved: SqlParameter[][] = [];
   for (const [table, { deltas, chars, done }] of parts) {
     if (deltas === 0) continue;
@@ -99,16 +115,34 @@ export async function insertBatch(
     write: { table: TABLES.name, columns: TABLES.columns, key: TABLES.key, rows: moved },
   });
   await work.run(sql`UPDATE lakesync_head SET value = ${pos} WHERE name = ${"pos"}`);
-  return outcomes;
+  return { outcomes, merged, after: start, through: pos };
 }
 
-/** Writes some deltas behind a place, and what they merge to. */
+/** Writes some deltas behind a place, and merges them as soon as those before them are. */
 async function writeRound(
+  work: SqlWork,
+  options: {
+    server: SqlServer;
+    waiting: readonly Waiting[];
+    pos: number;
+    merged: MergedStates;
+    before: Promise<unknown>;
+  },
+): Promise<void> {
+  const { server, waiting, merged, before } = options;
+  const entries = waiting.map(({ entry }) => entry);
+  await Promise.all([
+    addDeltas(work, options),
+    before.then(() => foldEntries(work, { server, entries, merged })),
+  ]);
+}
+
+/** Writes some deltas behind a place. */
+async function addDeltas(
   work: SqlWork,
   options: { server: SqlServer; waiting: readonly Waiting[]; pos: number },
 ): Promise<void> {
-  const { server, waiting, pos } = options;
-  const { dialect } = server;
+  const { server: { dialect }, waiting, pos } = options;
   const key = dialect.column("key");
   const rows = waiting.map(({ entry: { seq, at, delta }, text }, i): SqlParameter[] => [
     pos + i + 1,
@@ -119,7 +153,6 @@ async function writeRound(
     text,
   ]);
   await writeRows(work, { dialect, write: { table: DELTAS.name, columns: DELTAS.columns, rows } });
-  await foldEntries(work, { server, entries: waiting.map(({ entry }) => entry) });
 }
 
 /** How far a table is. */

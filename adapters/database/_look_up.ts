@@ -10,12 +10,22 @@ export async function lookUp(
   work: SqlWork,
   options: { server: SqlServer; table: string; keys: readonly SqlParameter[] },
 ): Promise<RowWrite[]> {
-  const { server: { dialect }, table, keys } = options;
-  const rows: RowWrite[] = [];
+  const texts = await lookUpTexts(work, options);
+  return texts.map((text) => parseStateText(text, options.table));
+}
+
+/** As {@linkcode lookUp}, the states as they are stored. */
+export async function lookUpTexts(
+  work: SqlWork,
+  options: { server: SqlServer; keys: readonly SqlParameter[] },
+): Promise<string[]> {
+  const { server: { dialect }, keys } = options;
+  const asked: Promise<readonly (readonly (string | null)[])[]>[] = [];
   for (let i = 0; i < keys.length; i += LOOK_UP) {
     const some = dialect.within("row_key", { type: "key", values: keys.slice(i, i + LOOK_UP) });
-    const found = await work.run(sql`SELECT state FROM lakesync_rows WHERE ${some}`);
-    for (const [text] of found) rows.push(parseStateText(text!, table));
+    asked.push(work.run(sql`SELECT state FROM lakesync_rows WHERE ${some}`));
   }
-  return rows;
+  const texts: string[] = [];
+  for (const rows of await Promise.all(asked)) for (const [text] of rows) texts.push(text!);
+  return texts;
 }

@@ -33,7 +33,7 @@ export async function readDeltas(
     parameters: tables,
   };
   const rows = await work.run(
-    sql`SELECT pos, seq, at, delta FROM lakesync_deltas
+    sql`SELECT pos, seq, lakesync_deltas.at, delta FROM lakesync_deltas
       WHERE pos > ${Number(cursor)} AND ${named} ORDER BY pos LIMIT ${raw(String(limit + 1))}`,
   );
   const page = rows.slice(0, limit);

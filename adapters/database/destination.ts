@@ -1,22 +1,29 @@
-import type {
-  DatabaseAdapter,
-  Destination,
-  Logger,
-  Materialisable,
-  Scheduler,
+import {
+  type DatabaseAdapter,
+  type Destination,
+  type DestinationStats,
+  type Logger,
+  type Materialisable,
+  ok,
+  type Result,
+  type Scheduler,
+  silentLogger,
+  type TableJobStats,
 } from "@lakesync/core";
-import { silentLogger } from "@lakesync/core";
 import type { FlushJobs } from "./flush_jobs.ts";
-import { type FlushJobFailure, FlushQueue, type FlushQueueStats } from "./flush_queue.ts";
+import { type FlushJobFailure, FlushQueue } from "./flush_queue.ts";
+import { materialiseJob, Misfits } from "./flush_run.ts";
+import type { FlushWork } from "./flush_work.ts";
 
 /** Options of {@linkcode databaseDestination}. */
 export interface DatabaseDestinationOptions {
   /**
-   * Keeps tables for people to query; where the jobs for that are kept, and who is told of failures.
+   * Keeps tables for people to query: in this process, or in another one that takes the jobs from
+   * where they are put ({@linkcode objectStoreJobs}).
    *
    * @default {undefined} only deltas and their merge are kept
    */
-  readonly materialise?: MaterialiseAfterFlush;
+  readonly materialise?: MaterialiseAfterFlush | FlushWork;
 }
 
 /** How tables are materialised behind flushes. */
@@ -53,8 +60,8 @@ export interface MaterialiseAfterFlush {
 export interface DatabaseDestination extends Destination {
   /** The database. */
   readonly adapter: DatabaseAdapter;
-  /** What was materialised, waits and fails; undefined where nothing is materialised. */
-  materialiseStats(): FlushQueueStats | undefined;
+  /** What was materialised, waits and fails. */
+  stats(): Promise<Result<DestinationStats>>;
   /** Begins what a process before this one has left; the first write does it too. */
   resume(): Promise<void>;
   /** Resolves when all that was flushed is materialised. */
@@ -93,7 +100,9 @@ export function databaseDestination(
   const { materialise } = options;
   const queue = materialise === undefined
     ? undefined
-    : queueOf(materialise, { destination: adapter.name });
+    : "with" in materialise
+    ? queueOf(materialise, adapter.name)
+    : materialise;
   let resumed: Promise<void> | undefined;
   const resume = async () => {
     await (resumed ??= queue?.resume());
@@ -117,7 +126,7 @@ export function databaseDestination(
       await queue.start(new Set(touched));
       return written;
     },
-    materialiseStats: () => queue?.stats(),
+    stats: () => queue?.stats() ?? Promise.resolve(ok({ done: 0, tables: new Map() })),
     resume,
     async idle() {
       await queue?.idle();
@@ -129,26 +138,31 @@ export function databaseDestination(
   };
 }
 
-function queueOf(
-  options: MaterialiseAfterFlush,
-  facts: { readonly destination: string },
-): FlushQueue {
+/** Materialises in this process. */
+function queueOf(options: MaterialiseAfterFlush, destination: string): FlushWork {
   const { with: target, jobs, onFailure, logger = silentLogger, scheduler } = options;
-  return new FlushQueue({
+  const misfits = new Misfits();
+  const queue = new FlushQueue({
     ...(jobs !== undefined && { jobs }),
     ...(scheduler !== undefined && { scheduler }),
-    async run(schema, { signal }) {
-      const report = await target.materialise(schema, { signal });
-      if (report.ok && report.value.misfits.size > 0) {
-        const columns = Object.fromEntries(report.value.misfits);
-        logger.log("warn", "materialise.misfits", { ...facts, table: schema.table, columns });
-      }
-      return report;
-    },
+    run: materialiseJob({ target, misfits, logger, destination }),
     onFailure(failure) {
       const { table, attempts, error: { code, message } } = failure;
-      logger.log("error", "materialise.failed", { ...facts, table, attempts, code, message });
+      logger.log("error", "materialise.failed", { destination, table, attempts, code, message });
       onFailure?.(failure);
     },
   });
+  return {
+    resume: () => queue.resume(),
+    hold: (schemas) => queue.hold(schemas),
+    start: (tables) => queue.start(tables),
+    stats() {
+      const { done, waiting } = queue.stats();
+      const tables = new Map<string, TableJobStats>();
+      for (const [table, job] of waiting) tables.set(table, { waiting: true, ...job });
+      return Promise.resolve(ok({ done, tables: misfits.addedTo(tables) }));
+    },
+    idle: () => queue.idle(),
+    close: () => queue.close(),
+  };
 }

@@ -71,7 +71,7 @@ test("databaseDestination() answers a flush although materialising fails, and tr
   assertEquals(written.ok && written.value.get("a"), committed);
   await destination.idle();
   assertEquals([codes, done.sort()], [["CONFLICT", "CONFLICT"], ["a", "b"]]);
-  assertEquals(destination.materialiseStats(), { done: 2, waiting: new Map() });
+  assertEquals(await destination.stats(), ok({ done: 2, tables: new Map() }));
   done.length = 0;
   await destination.write(batch);
   await destination.idle();
@@ -109,6 +109,6 @@ test("databaseDestination() without materialise passes writes on", async () => {
   const failure = err(new LakeSyncError("OFFLINE", "away"));
   const destination = databaseDestination(adapterWith(() => failure));
   assertEquals(await destination.write(batch), failure);
-  assertEquals(destination.materialiseStats(), undefined);
+  assertEquals(await destination.stats(), ok({ done: 0, tables: new Map() }));
   await destination.close();
 });

@@ -22,7 +22,9 @@ import {
   toLakeSyncError,
   type Watermark,
 } from "@lakesync/core";
+import { batchFor } from "./_batch.ts";
 import { insertBatch, readMarks } from "./_insert.ts";
+import { Lately } from "./_lately.ts";
 import { materialiseTable } from "./_materialise.ts";
 import { readDeltas, readStates } from "./_read.ts";
 import { setUp } from "./_setup.ts";
@@ -78,6 +80,8 @@ class Adapter implements SqlAdapter {
   readonly name: string;
   readonly #server: SqlServer;
   readonly #clock: Clock;
+  readonly #lately = new Lately();
+  #materialises = false;
   #ready: Promise<Result<void>> | undefined;
   #closed = false;
 
@@ -102,8 +106,22 @@ class Adapter implements SqlAdapter {
     return ok(new Map(Array.from(marks.value, ([table, { watermark }]) => [table, watermark])));
   }
 
-  insertDeltas(batch: FlushBatch): Promise<Result<ReadonlyMap<string, FlushOutcome>>> {
-    return this.#run((work) => insertBatch(work, { server: this.#server, batch }), batch);
+  async insertDeltas(batch: FlushBatch): Promise<Result<ReadonlyMap<string, FlushOutcome>>> {
+    const server = this.#server;
+    if (server.insertBatch !== undefined) {
+      const ready = await this.ensureSchema([], batch);
+      if (!ready.ok) return ready;
+      const outcomes = await server.insertBatch(batchFor(server, batch));
+      if (!outcomes.ok) this.#ready = undefined;
+      return outcomes;
+    }
+    const keepMerged = this.#materialises;
+    const insert = (work: SqlWork) => insertBatch(work, { server, batch, keepMerged });
+    const inserted = await this.#run(insert, batch);
+    if (!inserted.ok) return inserted;
+    const { outcomes, merged, ...place } = inserted.value;
+    this.#lately.add(merged, place);
+    return ok(outcomes);
   }
 
   queryDeltasSince(
@@ -125,9 +143,11 @@ class Adapter implements SqlAdapter {
   ): Promise<Result<MaterialiseReport>> {
     const ready = await this.ensureSchema([schema], options);
     if (!ready.ok) return ready;
+    this.#materialises = true;
     try {
       const { signal } = options;
-      return ok(await materialiseTable(this.#server, { schema, clock: this.#clock, signal }));
+      const [clock, lately] = [this.#clock, this.#lately];
+      return ok(await materialiseTable(this.#server, { schema, clock, lately, signal }));
     } catch (thrown) {
       return err(inTable(toLakeSyncError(thrown, "INTERNAL"), schema.table));
     }

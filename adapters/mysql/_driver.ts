@@ -14,6 +14,7 @@ export interface MysqlQuery {
 /** What a statement that gives no rows gives. */
 export interface MysqlHeader {
   readonly warningStatus: number;
+  readonly affectedRows: number;
 }
 
 /** Rows as texts, or the header of a statement without any. */

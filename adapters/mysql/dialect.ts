@@ -1,11 +1,12 @@
-import type {
-  JsonValue,
-  SqlColumn,
-  SqlColumnType,
-  SqlDialect,
-  SqlParameter,
-  SqlStatement,
-  SqlWrite,
+import {
+  DIGEST_BUCKETS,
+  type JsonValue,
+  type SqlColumn,
+  type SqlColumnType,
+  type SqlDialect,
+  type SqlParameter,
+  type SqlStatement,
+  type SqlWrite,
 } from "@lakesync/core";
 
 /** What servers differ in, found when one is connected to. */
@@ -22,6 +23,12 @@ export interface MysqlFacts {
 const MAX_JSON_DEPTH = 30;
 /** The most rows of an INSERT. */
 const INSERT_ROWS = 1_000;
+
+/** A load of rows of which some may be there. */
+export interface NewRowsStatement extends SqlStatement {
+  /** How many rows it has. A load leaves those out that are there, and warns of each. */
+  readonly newRows: number;
+}
 
 interface MysqlColumn extends SqlColumn {
   /** A parameter as a value of the column. */
@@ -81,10 +88,24 @@ export function mysqlDialect(facts: MysqlFacts): SqlDialect {
     quote,
     column: of,
     write: (write) => facts.localInfile ? [load(write)] : insert(write),
+    get writeNew() {
+      if (!facts.localInfile) return undefined;
+      return (write: SqlWrite): NewRowsStatement => ({
+        ...load({ ...write, key: 0 }),
+        newRows: write.rows.length,
+      });
+    },
     within: (column, { values }) => ({
       text: `${column} IN (${values.map(() => "?").join(", ")})`,
       parameters: values,
     }),
+    digest({ key, columns }) {
+      const row = columns.map((column) => `QUOTE(${column})`).join(", ");
+      return {
+        bucket: `(CRC32(${key}) & ${DIGEST_BUCKETS - 1})`,
+        hash: `CAST(CONV(LEFT(MD5(CONCAT(${row})), 15), 16, 10) AS UNSIGNED)`,
+      };
+    },
   };
 
   function load({ table, columns, key = 0, rows }: SqlWrite): SqlStatement {

@@ -12,7 +12,7 @@ import {
   type SqlTransactionOptions,
   type SqlWork,
 } from "@lakesync/core";
-import { mysqlDialect, type MysqlFacts } from "./dialect.ts";
+import { mysqlDialect, type MysqlFacts, type NewRowsStatement } from "./dialect.ts";
 import {
   ask,
   loadDriver,
@@ -59,6 +59,8 @@ export interface MysqlServerOptions {
   readonly loadData?: boolean;
 }
 
+/** The code of the warning of a row that is there. */
+const DUPLICATE_KEY = "1062";
 /** The most bytes of a packet of a file that is loaded. */
 const FILE_PACKET = 256 * 1024;
 
@@ -148,8 +150,15 @@ class MysqlSqlServer implements SqlServer {
       broken.reject(this.#stopped(signal));
     };
     signal?.addEventListener("abort", breakOff);
-    const run = (statement: SqlStatement) =>
-      Promise.race([this.#run(connection, statement), broken.promise]);
+    // One after the other, as a statement may take more than one question; behind one that failed none.
+    let last: Promise<unknown> = Promise.resolve();
+    const run = (statement: SqlStatement): Promise<readonly SqlResultRow[]> => {
+      const answer = last.then(() =>
+        Promise.race([this.#run(connection, statement), broken.promise])
+      );
+      last = answer;
+      return answer;
+    };
     const plain = (text: string) => run({ text, parameters: [] });
     let done = false;
     try {
@@ -220,13 +229,17 @@ class MysqlSqlServer implements SqlServer {
       rowsAsArray: true,
       ...(data !== undefined && { infileStreamFactory: () => Readable.from(packets(data)) }),
     });
-    if (Array.isArray(answer)) return answer;
+    if (!("warningStatus" in answer)) return answer;
+    const { warningStatus, affectedRows } = answer;
+    const newRows = "newRows" in statement ? (statement as NewRowsStatement).newRows : undefined;
     // A load does not fail for what it cannot take: it warns, and writes something else.
-    if (data !== undefined && "warningStatus" in answer && answer.warningStatus > 0) {
-      const warnings = await ask(connection, { sql: "SHOW WARNINGS LIMIT 1", rowsAsArray: true });
-      throw refused(Array.isArray(warnings) ? warnings[0]?.[2] : undefined, this.place);
+    if (data !== undefined && warningStatus > (newRows ?? affectedRows) - affectedRows) {
+      const found = await ask(connection, { sql: "SHOW WARNINGS", rowsAsArray: true });
+      const warnings = "warningStatus" in found ? [] : found;
+      const isOther = ([, code]: readonly (string | null)[]) => code !== DUPLICATE_KEY;
+      throw refused((warnings.find(isOther) ?? warnings[0])?.[2], this.place);
     }
-    return [];
+    return newRows === undefined ? [] : [[String(affectedRows)]];
   }
 
   #stopped(signal: AbortSignal | undefined): LakeSyncError {

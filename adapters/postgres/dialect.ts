@@ -1,11 +1,12 @@
-import type {
-  JsonValue,
-  SqlColumn,
-  SqlColumnType,
-  SqlDialect,
-  SqlParameter,
-  SqlStatement,
-  SqlWrite,
+import {
+  DIGEST_BUCKETS,
+  type JsonValue,
+  type SqlColumn,
+  type SqlColumnType,
+  type SqlDialect,
+  type SqlParameter,
+  type SqlStatement,
+  type SqlWrite,
 } from "@lakesync/core";
 import { copyText } from "./_copy.ts";
 
@@ -100,6 +101,10 @@ export const postgresDialect: SqlDialect = {
   within: (column, { type, values }) => ({
     text: `${column} = ANY (?::${COLUMNS[type].element}[])`,
     parameters: [arrayText(values.map((value) => [value]), 0)],
+  }),
+  digest: ({ key, columns }) => ({
+    bucket: `(hashtext(${key}::text) & ${DIGEST_BUCKETS - 1})::bigint`,
+    hash: `('x' || left(md5(ROW(${columns.join(", ")})::text), 15))::bit(60)::bigint`,
   }),
 };
 

@@ -6,6 +6,7 @@ import {
   LakeSyncError,
   ok,
   type Result,
+  type TableJobStats,
   toLakeSyncError,
   type Watermark,
 } from "@lakesync/core";
@@ -108,6 +109,19 @@ export function compositeDestination(options: CompositeOptions): Destination {
         }
       }));
       return ok(outcomes);
+    },
+    async stats() {
+      let done = 0;
+      const tables = new Map<string, TableJobStats>();
+      for (const place of new Set([...places.values(), options.default])) {
+        const stats = await place?.stats?.();
+        if (stats?.ok !== true) continue;
+        done += stats.value.done;
+        for (const [table, state] of stats.value.tables) {
+          if (placeOf(table) === place) tables.set(table, state);
+        }
+      }
+      return ok({ done, tables });
     },
   };
 }

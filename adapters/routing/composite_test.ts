@@ -191,3 +191,27 @@ test("onlyTables() passes on its tables alone, under its own name", async () => 
     "empty",
   ]);
 });
+
+test("composite and route pass on what destinations tell of what they do behind flushes", async () => {
+  const a = new Kept("a");
+  const rest = new Kept("rest");
+  const error = new LakeSyncError("CONFLICT", "another type");
+  const telling = (kept: Kept, done: number): Destination => ({
+    name: kept.name,
+    watermarks: (tables) => kept.watermarks(tables),
+    write: (batch) => kept.write(batch),
+    stats: () =>
+      Promise.resolve(
+        ok({ done, tables: new Map([["a", { waiting: true, attempts: done, error }]]) }),
+      ),
+  });
+  const both = compositeDestination({
+    name: "both",
+    routes: [{ tables: ["a"], to: telling(a, 1) }, { tables: ["b"], to: new Kept("mute") }],
+    default: telling(rest, 2),
+  });
+  const told = ok({ done: 3, tables: new Map([["a", { waiting: true, attempts: 1, error }]]) });
+  assertEquals(await both.stats?.(), told);
+  assertEquals(await onlyTables(both, { tables: ["a"] }).stats?.(), told);
+  assertEquals(onlyTables(a, { tables: ["a"] }).stats, undefined);
+});

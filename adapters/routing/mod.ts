@@ -5,6 +5,13 @@
  */
 export { compositeDestination, type CompositeOptions, type Route } from "./composite.ts";
 export {
+  type LifecycleDatabase,
+  lifecycleDatabase,
+  type LifecycleOptions,
+  type LifecycleReport,
+} from "./lifecycle.ts";
+export type { MovesStore } from "./_moves.ts";
+export {
   migrate,
   type MigrateOptions,
   type MigrateProgress,

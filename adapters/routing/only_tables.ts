@@ -47,6 +47,7 @@ export function onlyTables(destination: Destination, options: OnlyTablesOptions)
       if (!written.ok) return written;
       return ok(new Map([...outcomes, ...written.value]));
     },
+    ...(destination.stats !== undefined && { stats: () => destination.stats!() }),
   };
 }
 

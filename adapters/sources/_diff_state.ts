@@ -1,21 +1,30 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DIGEST_BUCKETS } from "@lakesync/core";
 
-/** What a batch of changes did to a row: its new hash, null where it is gone. */
-export type Known = readonly [key: string, hash: string | null];
+/** What is known of a row, or that it is gone. Hashes are whole numbers of 60 bits, as text. */
+export type Known = readonly [key: string, bucket: number, hash: string | null];
 
-/** A row that a reading before this one saw. */
-interface KnownRow {
+/** A row that was there. */
+interface HadRow {
   readonly key: string;
-  readonly no: number;
+  readonly bucket: number;
   readonly hash: string;
 }
 
+/** What rows come to, bucket by bucket: as large for any number of rows. */
+export class BucketSums {
+  /** How many rows there are. */
+  readonly rows: Int32Array = new Int32Array(DIGEST_BUCKETS);
+  /** The sums of their hashes, of which the lowest 64 bits. */
+  readonly sums: BigUint64Array = new BigUint64Array(DIGEST_BUCKETS);
+}
+
 /**
- * Which rows a reader of a table has, and a hash of each, in a file. What a batch changes is noted
- * before it is given out, and counts once the reader asks with the cursor behind it: so the file and the
- * place where the reader keeps its cursor cannot come apart.
+ * Which rows a reader of a table has, and a hash of each, in a file, by buckets. What a batch changes is
+ * noted before it is given out, and counts once the reader asks with the cursor behind it: so the file
+ * and the place where the reader keeps its cursor cannot come apart.
  */
 export class DiffState {
   readonly #db: DatabaseSync;
@@ -30,16 +39,22 @@ export class DiffState {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -16384;
-      CREATE TABLE IF NOT EXISTS known (no INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, hash TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS pending (key TEXT PRIMARY KEY, hash TEXT) WITHOUT ROWID;
-      CREATE TABLE IF NOT EXISTS place (applied INTEGER NOT NULL, pending INTEGER NOT NULL);
-      INSERT INTO place SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM place);
+      CREATE TABLE IF NOT EXISTS had
+        (key TEXT PRIMARY KEY, bucket INTEGER NOT NULL, hash INTEGER NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS sums
+        (bucket INTEGER PRIMARY KEY, rows INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL);
+      CREATE TABLE IF NOT EXISTS noted
+        (key TEXT PRIMARY KEY, bucket INTEGER NOT NULL, hash INTEGER) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS reader (applied INTEGER NOT NULL, noted INTEGER NOT NULL);
+      INSERT INTO reader SELECT 0, 0 WHERE NOT EXISTS (SELECT 1 FROM reader);
     `);
     this.#look = this.#db.prepare(
-      "SELECT key, no, hash FROM known WHERE key IN (SELECT value FROM json_each(?))",
+      `SELECT key, bucket, CAST(hash AS TEXT) AS hash FROM had
+        WHERE key IN (SELECT value FROM json_each(?))`,
     );
     this.#note = this.#db.prepare(
-      "INSERT OR REPLACE INTO pending SELECT value ->> 0, value ->> 1 FROM json_each(?)",
+      `INSERT OR REPLACE INTO noted
+        SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS INTEGER) FROM json_each(?)`,
     );
   }
 
@@ -50,16 +65,23 @@ export class DiffState {
    * @returns Whether that is a place of this file.
    */
   moveTo(batch: number): boolean {
-    const { applied, pending } = this.#place();
+    const { applied, noted } = this.#place();
     if (batch === applied) return true;
-    if (batch !== pending) return false;
+    if (batch !== noted) return false;
     this.#transaction(() => {
+      // In halves: the sum of a few hashes is more than SQLite holds.
       this.#db.exec(`
-        DELETE FROM known WHERE key IN (SELECT key FROM pending WHERE hash IS NULL);
-        INSERT INTO known (key, hash) SELECT key, hash FROM pending WHERE hash IS NOT NULL
-          ON CONFLICT (key) DO UPDATE SET hash = excluded.hash;
-        DELETE FROM pending;
-        UPDATE place SET applied = pending;
+        INSERT INTO sums
+          SELECT bucket, SUM(n), SUM(n * (hash >> 30)), SUM(n * (hash & 1073741823)) FROM (
+            SELECT had.bucket, -1 AS n, had.hash FROM noted JOIN had ON had.key = noted.key
+            UNION ALL SELECT bucket, 1, hash FROM noted WHERE hash IS NOT NULL
+          ) GROUP BY bucket
+          ON CONFLICT (bucket) DO UPDATE SET
+            rows = rows + excluded.rows, high = high + excluded.high, low = low + excluded.low;
+        DELETE FROM had WHERE key IN (SELECT key FROM noted WHERE hash IS NULL);
+        INSERT OR REPLACE INTO had SELECT * FROM noted WHERE hash IS NOT NULL;
+        DELETE FROM noted;
+        UPDATE reader SET applied = noted;
       `);
     });
     return true;
@@ -73,42 +95,50 @@ export class DiffState {
   note(changes: readonly Known[]): number {
     const next = this.#place().applied + 1;
     this.#transaction(() => {
-      this.#db.exec("DELETE FROM pending");
+      this.#db.exec("DELETE FROM noted");
       this.#note.run(JSON.stringify(changes));
-      this.#db.prepare("UPDATE place SET pending = ?").run(next);
+      this.#db.prepare("UPDATE reader SET noted = ?").run(next);
     });
     return next;
   }
 
   /** Those of some rows that are known, by key. */
-  look(keys: readonly string[]): Map<string, KnownRow> {
-    const rows = this.#look.all(JSON.stringify(keys)) as unknown as KnownRow[];
+  look(keys: readonly string[]): Map<string, HadRow> {
+    const rows = this.#look.all(JSON.stringify(keys)) as unknown as HadRow[];
     return new Map(rows.map((row) => [row.key, row]));
   }
 
-  /** How many rows are known, and the greatest of their numbers. */
-  counts(): { readonly rows: number; readonly last: number } {
-    const statement = this.#db.prepare(
-      "SELECT COUNT(*) AS rows, IFNULL(MAX(no), 0) AS last FROM known",
-    );
-    return statement.get() as unknown as { rows: number; last: number };
+  /** What the known rows come to. */
+  sums(): BucketSums {
+    const all = new BucketSums();
+    for (const found of this.#db.prepare("SELECT bucket, rows, high, low FROM sums").iterate()) {
+      const { bucket, rows, high, low } = found as unknown as { [name: string]: number };
+      all.rows[bucket!] = rows!;
+      all.sums[bucket!] = (BigInt(high!) << 30n) + BigInt(low!);
+    }
+    return all;
   }
 
-  /** Known rows in the order of their numbers. */
-  from(after: number, limit: number): readonly KnownRow[] {
+  /** Known rows of some buckets behind a key, in order. */
+  page(
+    buckets: readonly number[],
+    page: { readonly after: string; readonly limit: number },
+  ): readonly { readonly key: string; readonly bucket: number }[] {
     const statement = this.#db.prepare(
-      "SELECT key, no, hash FROM known WHERE no > ? ORDER BY no LIMIT ?",
+      `SELECT key, bucket FROM had WHERE key > ? AND bucket IN (SELECT value FROM json_each(?))
+        ORDER BY key LIMIT ?`,
     );
-    return statement.all(after, limit) as unknown as KnownRow[];
+    const rows = statement.all(page.after, JSON.stringify(buckets), page.limit);
+    return rows as unknown as { key: string; bucket: number }[];
   }
 
   close(): void {
     this.#db.close();
   }
 
-  #place(): { applied: number; pending: number } {
-    const statement = this.#db.prepare("SELECT applied, pending FROM place");
-    return statement.get() as unknown as { applied: number; pending: number };
+  #place(): { applied: number; noted: number } {
+    const statement = this.#db.prepare("SELECT applied, noted FROM reader");
+    return statement.get() as unknown as { applied: number; noted: number };
   }
 
   #transaction(body: () => void): void {
@@ -120,25 +150,5 @@ export class DiffState {
       this.#db.exec("ROLLBACK");
       throw thrown;
     }
-  }
-}
-
-/** Numbers, a bit each: a set of rows that costs 125 kB for each million of them. */
-export class NumberSet {
-  readonly #bits: Uint8Array;
-
-  /** @param last The greatest number that may be in it. */
-  constructor(last: number) {
-    this.#bits = new Uint8Array((last >> 3) + 1);
-  }
-
-  /** Adds a number. */
-  add(no: number): void {
-    this.#bits[no >> 3]! |= 1 << (no & 7);
-  }
-
-  /** Whether a number is in it. */
-  has(no: number): boolean {
-    return (this.#bits[no >> 3]! & (1 << (no & 7))) !== 0;
   }
 }

@@ -5,6 +5,8 @@ import {
   LakeSyncError,
   type Result,
   type SourceChange,
+  type SqlDialect,
+  type SqlParameter,
   type SqlResultRow,
   type SqlServer,
   type SqlStatement,
@@ -51,15 +53,16 @@ export class SqlReader {
   readonly name: string;
   readonly batchSize: number;
   readonly #options: SqlSourceOptions;
-  readonly #extra: readonly string[];
+  readonly #extra: (dialect: SqlDialect) => readonly string[];
+  #extras = 0;
   #server: Promise<SqlServer> | undefined;
 
   /**
    * @param options The source.
-   * @param extra Columns that are read beside the table's.
+   * @param extra SQL of what is read beside the table's columns.
    * @throws {TypeError} Where a name, the query or the batch size is not allowed.
    */
-  constructor(options: SqlSourceOptions, extra: readonly string[] = []) {
+  constructor(options: SqlSourceOptions, extra: (dialect: SqlDialect) => readonly string[]) {
     const { name, query, batchSize = DEFAULT_BATCH_SIZE } = options;
     if (!isIdentifier(name)) throw new TypeError(`Cannot name a source "${name}": no identifier`);
     if (query.includes("?")) {
@@ -77,31 +80,63 @@ export class SqlReader {
   /** Reads a page: throws what it fails with. */
   async page(
     about: {
-      /** Which rows, of quoted columns; undefined for all. */
-      readonly where: (quote: (name: string) => string) => SqlStatement | undefined;
-      readonly orderBy: readonly string[];
+      /** Which rows; undefined for all. */
+      readonly where: (dialect: SqlDialect) => SqlStatement | undefined;
+      /** The columns that a page is in the order of; undefined for all rows at once, in none. */
+      readonly orderBy: readonly string[] | undefined;
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<readonly SqlRead[]> {
-    const { query, key, to, open } = this.#options;
+    const { key, to } = this.#options;
+    const rows = await this.ask((dialect, from) => {
+      const { quote } = dialect;
+      const where = about.where(dialect);
+      const extra = this.#extra(dialect);
+      this.#extras = extra.length;
+      const columns = [quote(key), ...extra, ...to.columns.map(({ name }) => quote(name))];
+      const text = `SELECT ${columns.join(", ")} FROM ${from}` +
+        (where === undefined ? "" : ` WHERE ${where.text}`) +
+        (about.orderBy === undefined
+          ? ""
+          : ` ORDER BY ${about.orderBy.map(quote).join(", ")} LIMIT ${this.batchSize}`);
+      return { text, parameters: where?.parameters ?? [] };
+    }, about.signal);
+    return rows.map((texts) => ({ key: this.#key(texts), texts }));
+  }
+
+  /**
+   * A value that the database gave, as a parameter that is compared with its column: where the database
+   * wants numbers for numbers, one if the table says that the column has some.
+   */
+  parameter(
+    text: string,
+    { column, dialect }: { column: string; dialect: SqlDialect },
+  ): SqlParameter {
+    if (dialect.typedParameters !== true) return text;
+    const type = this.#options.to.columns.find(({ name }) => name === column)?.type;
+    const value = type === "integer" || type === "number" ? Number(text) : Number.NaN;
+    return String(value) === text ? value : text;
+  }
+
+  /** Asks something about the rows, in a transaction of its own: throws what it fails with. */
+  async ask(
+    about: (dialect: SqlDialect, from: string) => SqlStatement,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly SqlResultRow[]> {
+    const { query, open } = this.#options;
     this.#server ??= open().then(unwrapOrThrow);
     // Opening is tried again by the next read.
     const server = await this.#server.catch((thrown) => {
       this.#server = undefined;
       throw thrown;
     });
-    const quote = (name: string) => server.dialect.quote(name);
-    const where = about.where(quote);
-    const columns = [key, ...this.#extra, ...to.columns.map(({ name }) => name)].map(quote);
-    const text = `SELECT ${columns.join(", ")} FROM (${query}) ${quote("q")}` +
-      (where === undefined ? "" : ` WHERE ${where.text}`) +
-      ` ORDER BY ${about.orderBy.map(quote).join(", ")} LIMIT ${this.batchSize}`;
-    const read = await server.transaction(
-      (work) => work.run({ text, parameters: where?.parameters ?? [] }),
-      about.signal === undefined ? {} : { signal: about.signal },
+    const answer = await server.transaction(
+      // Within: what the dialect is may not be known before there is a connection.
+      (work) => work.run(about(server.dialect, `(${query}) ${server.dialect.quote("q")}`)),
+      signal === undefined ? {} : { signal },
     );
-    if (!read.ok) throw this.#failed(read.error);
-    return read.value.map((texts) => ({ key: this.#key(texts), texts }));
+    if (!answer.ok) throw this.#failed(answer.error);
+    return answer.value;
   }
 
   /** What a row changes. */
@@ -109,7 +144,7 @@ export class SqlReader {
     const { to } = this.#options;
     const columns = new Map<string, JsonValue>();
     for (const [i, { name, type }] of to.columns.entries()) {
-      const text = texts[1 + this.#extra.length + i] ?? null;
+      const text = texts[1 + this.#extras + i] ?? null;
       const value = text === null ? null : wireValue(text, type);
       if (value === undefined) {
         throw new LakeSyncError(

@@ -5,6 +5,7 @@ import {
   type Result,
   type Source,
   type SourceBatch,
+  type SqlDialect,
   type SqlStatement,
   toLakeSyncError,
 } from "@lakesync/core";
@@ -90,16 +91,17 @@ export function sqlCursorSource(options: SqlCursorSourceOptions): SqlSource {
   if (overlap !== undefined && !(Number.isSafeInteger(overlap) && overlap >= 0)) {
     throw new TypeError(`Cannot look back by ${overlap}: not a whole number from 0`);
   }
-  const reader = new SqlReader(options, [column]);
+  const reader = new SqlReader(options, ({ quote }) => [quote(column)]);
 
-  const where = (place: Place | undefined) => (quote: (name: string) => string): SqlStatement => {
-    const [by, id] = [quote(column), quote(key)];
+  const where = (place: Place | undefined) => (dialect: SqlDialect): SqlStatement => {
+    const [by, id] = [dialect.quote(column), dialect.quote(key)];
     if (place === undefined) return { text: `${by} IS NOT NULL`, parameters: [] };
-    const [value, last] = place.at;
+    const [at, last] = place.at;
+    const value = reader.parameter(at, { column, dialect });
     if (last === undefined) return { text: `${by} >= ?`, parameters: [value] };
     return {
       text: `${by} >= ? AND (${by} > ? OR ${id} > ?)`,
-      parameters: [value, value, last],
+      parameters: [value, value, reader.parameter(last, { column: key, dialect })],
     };
   };
 
@@ -107,17 +109,25 @@ export function sqlCursorSource(options: SqlCursorSourceOptions): SqlSource {
     from: { cursor: string | undefined; signal?: AbortSignal },
   ): AsyncGenerator<Result<SourceBatch>> {
     let place = from.cursor === undefined ? undefined : parsePlace(name, from.cursor);
+    const { signal } = from;
+    const orderBy = [column, key];
+    let next = reader.page({ where: where(place), orderBy, signal });
     for (;;) {
-      const orderBy = [column, key];
-      const rows = await reader.page({ where: where(place), orderBy, signal: from.signal });
+      const rows = await next;
       const last = rows.at(-1);
       if (last === undefined) return;
       const value = last.texts[1]!;
       const high = place === undefined ? value : later(place.high, value);
       place = { at: [value, last.key], high };
+      const isLast = rows.length < reader.batchSize;
+      if (!isLast) {
+        // Read while these are worked on; where nobody asks for it, nobody waits for it.
+        next = reader.page({ where: where(place), orderBy, signal });
+        next.catch(() => {});
+      }
       const changes = rows.map((row) => reader.change(row));
       yield ok({ changes, cursor: JSON.stringify(place) });
-      if (rows.length < reader.batchSize) return;
+      if (isLast) return;
     }
   }
 

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
+  DIGEST_BUCKETS,
   err,
   LakeSyncError,
   ok,
@@ -11,8 +11,9 @@ import {
   systemRandom,
   toLakeSyncError,
 } from "@lakesync/core";
-import { DiffState, type Known, NumberSet } from "./_diff_state.ts";
-import { SqlReader, type SqlSourceOptions } from "./_sql_reader.ts";
+import { DiffQuery } from "./_diff_query.ts";
+import { type BucketSums, DiffState, type Known } from "./_diff_state.ts";
+import type { SqlSourceOptions } from "./_sql_reader.ts";
 import type { SqlSource } from "./sql_cursor_source.ts";
 
 /** Options of {@linkcode sqlDiffSource}. */
@@ -30,11 +31,22 @@ export interface SqlDiffSourceOptions extends SqlSourceOptions {
   readonly random?: Random;
 }
 
+/** How many keys are asked for at once. */
+const ASKED_KEYS = 500;
+/** So many rows are read by one statement, without being put in order. */
+const AT_ONCE = 20_000;
+
+/** A row that differs from what is known. */
+interface Difference {
+  readonly change: SourceChange;
+  readonly known: Known;
+}
+
 /**
- * Rows of a database that are new, changed or gone, found by reading all of them and comparing a hash of
- * each with what was there before. Needs nothing of the table but a key; costs a reading of all of
- * it. A row that changes while it is read is seen then or the next time. Memory does not depend on the
- * table, but for a bit for each row.
+ * Rows of a database that are new, changed or gone. The database hashes all of its rows and sums them up
+ * by buckets; of buckets that do not come to what was there before, the rows are read and
+ * compared. Needs nothing of the table but a key; costs the database a reading of all of it. A row
+ * that changes meanwhile is seen then or the next time. Memory does not depend on the table.
  *
  * Its errors are the database's, `SCHEMA_ERROR` for a value that the table cannot have,
  * `VALIDATION_ERROR` for a cursor that is not its own, and `CONFLICT` where the state of a reader does
@@ -67,8 +79,9 @@ export interface SqlDiffSourceOptions extends SqlSourceOptions {
  * ```
  */
 export function sqlDiffSource(options: SqlDiffSourceOptions): SqlSource {
-  const { name, key, state: directory, random = systemRandom } = options;
-  const reader = new SqlReader(options);
+  const { name, state: directory, random = systemRandom } = options;
+  const query = new DiffQuery(options);
+  const { reader } = query;
 
   async function* read(
     from: { cursor: string | undefined; signal?: AbortSignal },
@@ -79,9 +92,9 @@ export function sqlDiffSource(options: SqlDiffSourceOptions): SqlSource {
     const state = new DiffState(join(directory, `${place.id}.db`));
     try {
       if (!state.moveTo(place.batch)) throw lost(name);
-      for await (const found of differences(state, from.signal)) {
-        const batch = state.note(found.map(([, known]) => known));
-        const changes = found.map(([change]) => change);
+      for await (const found of batched(differences(state, from.signal), reader.batchSize)) {
+        const batch = state.note(found.map(({ known }) => known));
+        const changes = found.map(({ change }) => change);
         yield ok({ changes, cursor: `${place.id}.${batch}` });
         // Whoever asks for more has taken what came before.
         state.moveTo(batch);
@@ -91,55 +104,58 @@ export function sqlDiffSource(options: SqlDiffSourceOptions): SqlSource {
     }
   }
 
-  /** What differs from the state, in batches. */
+  /** What differs from the state, a page of the table at a time. */
   async function* differences(
     state: DiffState,
     signal: AbortSignal | undefined,
-  ): AsyncGenerator<readonly (readonly [SourceChange, Known])[]> {
-    const before = state.counts();
-    const seen = new NumberSet(before.last);
-    let count = 0;
-    let found: (readonly [SourceChange, Known])[] = [];
-    let last: string | undefined;
+  ): AsyncGenerator<readonly Difference[]> {
+    const had = state.sums();
+    const isFirst = had.rows.every((rows) => rows === 0);
+    const changed = isFirst ? undefined : differing(had, await query.sums(signal));
+    if (changed?.buckets.length === 0) return;
+    // How many known rows were not seen, by bucket: where there are some, they are gone.
+    const unseen = new Int32Array(DIGEST_BUCKETS);
+    for (const bucket of changed?.buckets ?? []) unseen[bucket] = had.rows[bucket]!;
+    const buckets = changed?.buckets;
+    const wanted = buckets === undefined ? undefined : new Set(buckets);
+    const atOnce = changed !== undefined && changed.rows <= AT_ONCE;
+    let after: string | undefined;
     for (;;) {
-      const after = last;
-      const rows = await reader.page({
-        where: (quote) =>
-          after === undefined ? undefined : { text: `${quote(key)} > ?`, parameters: [after] },
-        orderBy: [key],
-        signal,
-      });
-      const known = state.look(rows.map(({ key }) => key));
-      for (const row of rows) {
-        const hash = hashOf(row.texts);
-        const there = known.get(row.key);
-        if (there !== undefined && there.no <= before.last && !seen.has(there.no)) {
-          seen.add(there.no);
-          count++;
-        }
-        if (there?.hash === hash) continue;
-        found.push([reader.change(row), [row.key, hash]]);
+      const page = atOnce ? undefined : { after };
+      const rows = await query.rows({ buckets, page, signal });
+      // Of too many buckets, all rows are read.
+      const looked = rows.filter(({ bucket }) => wanted?.has(bucket) !== false);
+      const known = state.look(looked.map(({ row }) => row.key));
+      const found: Difference[] = [];
+      for (const { row, bucket, hash } of looked) {
+        const before = known.get(row.key);
+        if (before !== undefined) unseen[before.bucket]! -= 1;
+        if (before?.hash === hash && before.bucket === bucket) continue;
+        found.push({ change: reader.change(row), known: [row.key, bucket, hash] });
       }
-      if (found.length >= reader.batchSize) {
-        yield found;
-        found = [];
-      }
-      if (rows.length < reader.batchSize) break;
-      last = rows.at(-1)!.key;
+      yield found;
+      if (atOnce || rows.length < reader.batchSize) break;
+      after = rows.at(-1)!.row.key;
     }
-    for (let no = 0; count < before.rows && no < before.last;) {
-      const rows = state.from(no, reader.batchSize);
-      no = rows.at(-1)?.no ?? before.last;
-      for (const row of rows) {
-        if (row.no > before.last || seen.has(row.no)) continue;
-        found.push([reader.removal(row.key), [row.key, null]]);
-      }
-      if (found.length >= reader.batchSize) {
-        yield found;
-        found = [];
-      }
+    yield* gone(state, { buckets: buckets?.filter((bucket) => unseen[bucket]! > 0) ?? [], signal });
+  }
+
+  /** Known rows of some buckets that are not there any more. */
+  async function* gone(
+    state: DiffState,
+    { buckets, signal }: { buckets: readonly number[]; signal: AbortSignal | undefined },
+  ): AsyncGenerator<readonly Difference[]> {
+    if (buckets.length === 0) return;
+    for (let after = "";;) {
+      const rows = state.page(buckets, { after, limit: ASKED_KEYS });
+      if (rows.length === 0) return;
+      after = rows.at(-1)!.key;
+      const there = await query.there(rows.map(({ key }) => key), signal);
+      yield rows.filter(({ key }) => !there.has(key)).map(({ key, bucket }) => ({
+        change: reader.removal(key),
+        known: [key, bucket, null],
+      }));
     }
-    if (found.length > 0) yield found;
   }
 
   return {
@@ -157,8 +173,30 @@ export function sqlDiffSource(options: SqlDiffSourceOptions): SqlSource {
   };
 }
 
-function hashOf(texts: readonly (string | null)[]): string {
-  return createHash("sha256").update(JSON.stringify(texts)).digest("base64").slice(0, 16);
+/** The buckets whose rows do not come to the same, and how many rows these have now. */
+function differing(had: BucketSums, have: BucketSums): { buckets: number[]; rows: number } {
+  const buckets: number[] = [];
+  let rows = 0;
+  for (let bucket = 0; bucket < DIGEST_BUCKETS; bucket++) {
+    const same = had.rows[bucket] === have.rows[bucket] && had.sums[bucket] === have.sums[bucket];
+    if (same) continue;
+    buckets.push(bucket);
+    rows += have.rows[bucket]!;
+  }
+  return { buckets, rows };
+}
+
+/** Lists as batches of so many items. */
+async function* batched<T>(
+  lists: AsyncIterable<readonly T[]>,
+  size: number,
+): AsyncGenerator<readonly T[]> {
+  let waiting: readonly T[] = [];
+  for await (const list of lists) {
+    waiting = waiting.length === 0 ? list : [...waiting, ...list];
+    for (; waiting.length >= size; waiting = waiting.slice(size)) yield waiting.slice(0, size);
+  }
+  if (waiting.length > 0) yield waiting;
 }
 
 function parsePlace(name: string, cursor: string): { id: string; batch: number } {

@@ -1,10 +1,11 @@
 import { sqlAdapter } from "@lakesync/adapter-database";
 import { postgresServer } from "@lakesync/adapter-postgres";
-import { unwrapOrThrow } from "@lakesync/core";
+import { LakeSyncError, type SqlServer, unwrapOrThrow } from "@lakesync/core";
 import { assert, assertEquals } from "@std/assert";
 import { testDatabaseAdapter } from "../database_adapter.ts";
 import { findPostgres, startPostgres } from "../postgres_server.ts";
 import { test } from "../test.ts";
+import { batchOf, deltaOf, EVERYTHING } from "./fixture.ts";
 import { sqlSubject } from "./sql_subject.ts";
 import type { WatchedServer } from "../watched_server.ts";
 
@@ -65,5 +66,40 @@ test(
     assertEquals(slow.ok || slow.error.code, "TIMEOUT");
     assertEquals(unwrapOrThrow(await run("SELECT 1")), [["1"]]);
     await made.close();
+  },
+);
+
+/** A server whose transactions are each overtaken once, and run again. */
+function overtaken(server: SqlServer): SqlServer {
+  return {
+    place: server.place,
+    dialect: server.dialect,
+    describe: (work, table) => server.describe(work, table),
+    close: () => server.close(),
+    async transaction(body, options) {
+      await server.transaction(async (work) => {
+        await body(work);
+        throw new LakeSyncError("CONFLICT", "Somebody else was first");
+      }, options);
+      return await server.transaction(body, options);
+    },
+  };
+}
+
+test(
+  { name: "materialise() counts rows and misfits once where transactions are run again", skip },
+  async () => {
+    server ??= await startPostgres({ bin: bin! });
+    const made = unwrapOrThrow(await postgresServer({ url: server.url, schema: "overtaken" }));
+    const adapter = sqlAdapter({ server: overtaken(made), name: "pg" });
+    const direct = sqlAdapter({ server: made, name: "pg" });
+    const deltas = ["fits", "does\0not"].map((text, i) =>
+      deltaOf({ op: "INSERT", table: "everything", rowId: `r${i}`, hlc: i + 1, columns: { text } })
+    );
+    const tables = new Map([["everything", { schema: EVERYTHING, from: undefined }]]);
+    unwrapOrThrow(await direct.insertDeltas({ ...batchOf({ deltas }), tables }));
+    const report = unwrapOrThrow(await adapter.materialise(EVERYTHING));
+    assertEquals(report, { upserted: 2, deleted: 0, misfits: new Map([["text", 1]]) });
+    await adapter.close();
   },
 );

@@ -301,6 +301,40 @@ testEach("a diff finds what is new, changed and gone, and nothing twice", async 
 });
 
 testEach(
+  "a diff is the same for few and for many changes, of a table that is larger than a page",
+  async (database, dir) => {
+    const rows = new Map(Array.from({ length: 24_000 }, (_, i) => [i, "a"]));
+    const list = (ids: Iterable<number>) => Array.from(ids, (id) => `(${id}, 'a', 1)`).join(", ");
+    await database.run(ORDERS, `INSERT INTO orders VALUES ${list(rows.keys())}`);
+    const source = diffOf(database, dir, 1_000);
+    let { found, cursor } = await read(source, undefined);
+    assertEquals(found.length, 24_000);
+    const steps: [item: string, changed: (id: number) => boolean, gone: (id: number) => boolean][] =
+      [
+        // Some buckets at once, more of them page by page, so many that they are not named, all of them.
+        ["b", (id) => id % 2_000 === 1, (id) => id % 3_000 === 2],
+        ["c", (id) => id % 7 === 3, (id) => id % 100 === 4],
+        ["d", () => true, (id) => id % 5 === 0],
+        ["e", () => false, () => true],
+      ];
+    for (const [item, changed, gone] of steps) {
+      const deleted = [...rows.keys()].filter(gone);
+      for (const id of deleted) rows.delete(id);
+      const updated = [...rows.keys()].filter(changed);
+      if (updated.length > 0) {
+        await database.run(`UPDATE orders SET item = '${item}' WHERE id IN (${updated})`);
+      }
+      await database.run(`DELETE FROM orders WHERE id IN (${deleted})`);
+      ({ found, cursor } = await read(source, cursor));
+      const expected = [...updated.map((id) => `+${id}=${item}`), ...deleted.map((id) => `-${id}`)];
+      assertEquals(found.sort(), expected.sort());
+      assertEquals((await read(source, cursor)).found, []);
+    }
+    await source.close();
+  },
+);
+
+testEach(
   "a diff gives again what its reader did not take, and holds each reader by itself",
   async (database, dir) => {
     await database.run(

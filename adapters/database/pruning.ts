@@ -1,0 +1,75 @@
+import type { Delta, PlacedDelta, Prunable, SqlResultRow, SqlServer } from "@lakesync/core";
+import { firstNumber, raw, sql } from "./_sql.ts";
+import { rowKey } from "./_tables.ts";
+
+/**
+ * Takes deltas out of a SQL database that a `sqlAdapter` keeps them in: for `lifecycleDatabase`. What it
+ * does goes by the same lock as inserts.
+ *
+ * @param server The database, as the adapter has it.
+ * @returns What a lifecycle needs of its hot database.
+ *
+ * @example Over a database that is not there
+ * ```ts
+ * import { sqlPruning } from "@lakesync/adapter-database";
+ * import { postgresServer } from "@lakesync/adapter-postgres";
+ * import { unwrapOrThrow } from "@lakesync/core";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const server = unwrapOrThrow(await postgresServer({ url: "postgres://nobody@127.0.0.1:1/none" }));
+ * const newest = await sqlPruning(server).newestPlace();
+ * assertEquals(newest.ok || newest.error.code, "OFFLINE");
+ * await server.close();
+ * ```
+ */
+export function sqlPruning(server: SqlServer): Prunable {
+  const { dialect } = server;
+  const lock = sql`SELECT value FROM lakesync_head WHERE name = ${"pos"} FOR UPDATE`;
+  const at = (places: readonly number[]) =>
+    dialect.within("pos", { type: "integer", values: places });
+  return {
+    newestPlace: () =>
+      server.transaction(async (work) =>
+        firstNumber(
+          await work.run(sql`SELECT value FROM lakesync_head WHERE name = ${"pos"}`),
+        ) ?? 0
+      ),
+    deltasAfter: (place, { tables, through, limit }) =>
+      server.transaction(async (work) =>
+        (await work.run(
+          sql`SELECT pos, seq, at, delta FROM lakesync_deltas
+            WHERE pos > ${place} AND pos <= ${through}
+            AND ${dialect.within("table_name", { type: "name", values: tables })}
+            ORDER BY pos LIMIT ${raw(String(limit))}`,
+        )).map(placed)
+      ),
+    deltasAt: (places) =>
+      server.transaction(async (work) =>
+        (await work.run(
+          sql`SELECT pos, seq, at, delta FROM lakesync_deltas WHERE ${at(places)} ORDER BY pos`,
+        )).map(placed)
+      ),
+    removeDeltas: (places) =>
+      server.transaction(async (work) => {
+        await work.run(lock);
+        await work.run(sql`DELETE FROM lakesync_deltas WHERE ${at(places)}`);
+      }),
+    removeRows: (table, { rowIds, after }) =>
+      server.transaction(async (work) => {
+        // A state that an insert is merging into must not go meanwhile.
+        await work.run(lock);
+        const key = dialect.column("key");
+        const values = rowIds.map((rowId) => key.encode(rowKey(table, rowId))!);
+        await work.run(
+          sql`DELETE FROM lakesync_rows WHERE ${dialect.within("row_key", { type: "key", values })}
+            AND row_key NOT IN
+            (SELECT row_key FROM lakesync_deltas WHERE pos > ${after} AND table_name = ${table})`,
+        );
+      }),
+  };
+}
+
+function placed([pos, seq, at, delta]: SqlResultRow): PlacedDelta {
+  const entry = { seq: Number(seq), at: Number(at), delta: JSON.parse(delta!) as Delta };
+  return { place: Number(pos), entry };
+}
