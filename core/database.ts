@@ -151,3 +151,38 @@ export interface Materialisable {
     options?: MaterialiseOptions,
   ): Promise<Result<MaterialiseReport>>;
 }
+
+/** A delta of a database, with its place among all of them. */
+export interface PlacedDelta {
+  /** The cursor of `queryDeltasSince` behind it, as a number: later ones have greater places. */
+  readonly place: number;
+  /** The delta. */
+  readonly entry: FlushEntry;
+}
+
+/**
+ * What a {@linkcode DatabaseAdapter} has beside it where deltas can be taken out of it again, to be
+ * kept elsewhere. Watermarks stay. Each call is one commit; its errors are those of the adapter.
+ */
+export interface Prunable {
+  /** The place of the newest delta; 0 where there was none. */
+  newestPlace(): Promise<Result<number>>;
+  /** The deltas of these tables after a place and up to another, in the order of their places. */
+  deltasAfter(
+    place: number,
+    options: {
+      readonly tables: readonly string[];
+      readonly through: number;
+      readonly limit: number;
+    },
+  ): Promise<Result<readonly PlacedDelta[]>>;
+  /** The deltas at these places, in their order; those that are gone are left out. */
+  deltasAt(places: readonly number[]): Promise<Result<readonly PlacedDelta[]>>;
+  /** Removes the deltas at these places. What the rows merge to stays. */
+  removeDeltas(places: readonly number[]): Promise<Result<void>>;
+  /** Forgets what these rows merge to, but for those that have a delta after a place. */
+  removeRows(
+    table: string,
+    options: { readonly rowIds: readonly string[]; readonly after: number },
+  ): Promise<Result<void>>;
+}

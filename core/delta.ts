@@ -1,5 +1,4 @@
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { sha256Hex } from "./_sha256.ts";
 import type { Hlc } from "./hlc.ts";
 import { quoted } from "./_quoted.ts";
 import { canonicalJson, compareCodePoints, type JsonValue } from "./json.ts";
@@ -89,7 +88,7 @@ export function deltaIdText(delta: DeltaContent): string {
  * ```
  */
 export function deltaId(delta: DeltaContent): string {
-  return bytesToHex(sha256(utf8ToBytes(deltaIdText(delta))));
+  return sha256Hex(deltaIdText(delta));
 }
 
 /** A row as `column → wire value`; a column that is absent is null. */

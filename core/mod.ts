@@ -40,6 +40,7 @@ export * from "./rules_resolve.ts";
 export * from "./schema.ts";
 export * from "./sql_dialect.ts";
 export * from "./system.ts";
+export * from "./standard_schema.ts";
 export * from "./table.ts";
 export * from "./value.ts";
 export * from "./wire.ts";

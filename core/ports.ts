@@ -469,6 +469,26 @@ export type FlushOutcome =
   /** Nothing of this table was committed, as far as is known; a retry finds out from the watermark. */
   | { readonly status: "failed"; readonly error: LakeSyncError };
 
+/** What a destination does behind flushes, as operators see it. */
+export interface DestinationStats {
+  /** How many jobs were done. */
+  readonly done: number;
+  /** The tables of which a job waits or runs, or something has to be told. */
+  readonly tables: ReadonlyMap<string, TableJobStats>;
+}
+
+/** What is done behind flushes for a table. */
+export interface TableJobStats {
+  /** Whether a job waits or runs. */
+  readonly waiting: boolean;
+  /** How often it has failed in a row. */
+  readonly attempts: number;
+  /** Why, the last time; left out where it did not. */
+  readonly error?: LakeSyncError;
+  /** By column, how many values it could not hold when last looked at; left out for none. */
+  readonly misfits?: ReadonlyMap<string, number>;
+}
+
 /**
  * Where flushes go. A table's data and its watermark are one commit, and a commit is valid only on
  * top of the watermark that it starts from: so a crash, a second flusher or a lost answer neither
@@ -481,6 +501,8 @@ export interface Destination {
   watermarks(tables: readonly string[]): Promise<Result<ReadonlyMap<string, Watermark>>>;
   /** Writes a batch; the outcome of each of its tables, by name. */
   write(batch: FlushBatch): Promise<Result<ReadonlyMap<string, FlushOutcome>>>;
+  /** What it does behind flushes, where it does something. Answers soon: who asks waits for a moment only. */
+  stats?(): Promise<Result<DestinationStats>>;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -548,6 +570,14 @@ export interface LakeFile {
   readonly mayHave?: (id: string) => boolean;
   /** The range of `_commit_ts` in it, in µs since the Unix epoch; left out where it is not known. */
   readonly committed?: { readonly min: number; readonly max: number };
+  /**
+   * Reads which rows of the file are gone, whichever way the table tells of them: their places in the
+   * file, from 0 on, each once, in no order. Who reads the file leaves these rows out. Left out where
+   * no row is gone.
+   *
+   * `CORRUPT` where what tells of them is damaged, `STORAGE_ERROR`, `ABORTED`.
+   */
+  readonly gone?: (options?: { signal?: AbortSignal }) => Promise<Result<readonly number[]>>;
 }
 
 /** A lake table at one snapshot. */

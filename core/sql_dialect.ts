@@ -1,5 +1,7 @@
 /** What SQL databases differ in: all that an adapter for one more of them has to say. */
+import type { Delta } from "./delta.ts";
 import type { JsonValue } from "./json.ts";
+import type { FlushBatch, FlushOutcome, Watermark } from "./ports.ts";
 import type { Result } from "./result.ts";
 import type { ColumnType } from "./schema.ts";
 
@@ -61,6 +63,17 @@ export interface SqlWrite {
   readonly rows: readonly (readonly SqlParameter[])[];
 }
 
+/** SQL for numbers that stand for a row, so that rows can be compared without being sent. */
+export interface SqlDigest {
+  /** A whole number from 0 and below {@linkcode DIGEST_BUCKETS}, by the row's key. */
+  readonly bucket: string;
+  /** A whole number of 60 bits, by what is in the row's columns. */
+  readonly hash: string;
+}
+
+/** How many buckets there are in a {@linkcode SqlDigest}. */
+export const DIGEST_BUCKETS: number = 65_536;
+
 /** What the SQL of a database is like. Pure. */
 export interface SqlDialect {
   /** Quotes an identifier. */
@@ -69,11 +82,31 @@ export interface SqlDialect {
   column(type: SqlColumnType): SqlColumn;
   /** The statements that write some rows: as many as the limits of the database ask for. */
   write(write: SqlWrite): Iterable<SqlStatement>;
+  /**
+   * The statement that writes rows whose key nobody has, and leaves those alone that are there: its one
+   * row tells how many it has written.
+   *
+   * @default {undefined} there is none: they are looked up first
+   */
+  readonly writeNew?: ((write: SqlWrite) => SqlStatement) | undefined;
+  /**
+   * Whether a column of numbers is compared with parameters that are numbers only.
+   *
+   * @default {false} a text that reads as one will do
+   */
+  readonly typedParameters?: boolean;
   /** A condition: a column, given quoted, has one of some values of a type. */
   within(
     column: string,
     options: { readonly type: SqlColumnType; readonly values: readonly SqlParameter[] },
   ): SqlStatement;
+  /**
+   * Numbers that stand for a row, of columns that are given quoted. The same row gives the same ones
+   * as long as the database stays the same version.
+   *
+   * @default {undefined} the database has no such functions
+   */
+  digest?(row: { readonly key: string; readonly columns: readonly string[] }): SqlDigest;
 }
 
 /** A transaction. A failing statement rejects, and the transaction is rolled back. */
@@ -86,6 +119,26 @@ export interface SqlWork {
 export interface SqlTransactionOptions {
   /** Breaks the statement under way off, and rolls back. */
   readonly signal?: AbortSignal;
+}
+
+/** A row while deltas are merged into it. */
+export interface SqlMerging {
+  /** Merges one more delta of the row. */
+  merge(delta: Delta): void;
+  /** What it has come to, as the column `state` of `lakesync_rows` has it. */
+  text(): string;
+}
+
+/** A batch on its way into a database that takes it in by means of its own. */
+export interface SqlBatch {
+  /** The batch. */
+  readonly batch: FlushBatch;
+  /** The newest watermarks of these tables. Throws a `LakeSyncError`. */
+  watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, Watermark>>;
+  /** The key of a delta's row, as a value of the type `key` that is not encoded yet. */
+  key(delta: Delta): string;
+  /** Begins to merge deltas into a row whose `state` in `lakesync_rows` is this; undefined for none. */
+  merging(delta: Delta, state: string | undefined): SqlMerging;
 }
 
 /** A SQL database and the connections to it. */
@@ -103,6 +156,11 @@ export interface SqlServer {
     body: (work: SqlWork) => Promise<T>,
     options?: SqlTransactionOptions,
   ): Promise<Result<T>>;
+  /**
+   * Does what `DatabaseAdapter.insertDeltas` does, for a database that is asked a few large
+   * questions rather than many small ones. Left out: a transaction of rounds does it.
+   */
+  insertBatch?(batch: SqlBatch): Promise<Result<ReadonlyMap<string, FlushOutcome>>>;
   /** The columns of a table in their order, each with the database's type for it; none where there is no table. */
   describe(work: SqlWork, table: string): Promise<ReadonlyMap<string, string>>;
   /** Ends the connections. May be called twice. */

@@ -5,6 +5,7 @@ import {
   parseTableSchema,
   type TableSchema,
 } from "./schema.ts";
+import type { StandardValidator } from "./standard_schema.ts";
 
 /**
  * A column as `defineTable` takes it. The type parameters are what an app reads, what it may write,
@@ -34,6 +35,10 @@ export interface Table<Name extends string = string, Cols extends Columns = Colu
   readonly columns: Cols;
   /** Its wire schema. */
   readonly schema: TableSchema;
+  /** The columns of each index that devices keep. */
+  readonly indexes: readonly (readonly string[])[];
+  /** Judges rows that an app writes. */
+  readonly validate: StandardValidator | undefined;
 }
 
 /** What an app reads from a column. */
@@ -218,24 +223,58 @@ export function json<T extends JsonValue = JsonValue>(): Column<T, T> {
   return column("json");
 }
 
-/** Options of {@linkcode defineTable}. */
-export interface DefineTableOptions {
+/**
+ * Options of {@linkcode defineTable}.
+ *
+ * @typeParam Cols The columns.
+ * @typeParam Schema The validator.
+ */
+export interface DefineTableOptions<
+  Cols extends Columns = Columns,
+  Schema extends StandardValidator = StandardValidator,
+> {
   /**
    * The schema's version; raise it with each change.
    *
    * @default {1}
    */
   version?: number;
+  /**
+   * Indexes that devices keep, each by its columns in order. They are no part of the schema: change
+   * them as you like.
+   *
+   * @default {[]} rows are found by `id` alone
+   */
+  indexes?: readonly (readonly (keyof Cols & string)[])[];
+  /**
+   * Judges rows that this app writes: a validator of the Standard Schema (zod, valibot, arktype, …). It
+   * is given a whole row as it would be read, with `id` and with null for what is missing. A write
+   * that it finds fault with fails; for an update only faults of the columns that change count, and
+   * those without a path. What it makes of values is not used, and rows of others are not judged.
+   *
+   * @default {undefined} the columns' types alone
+   */
+  validate?: Schema & Fits<Cols, Schema>;
 }
+
+/**
+ * Anything where a validator takes these rows, else nothing.
+ *
+ * @typeParam Cols The columns.
+ * @typeParam Schema The validator.
+ */
+export type Fits<Cols extends Columns, Schema extends StandardValidator> =
+  RowOf<Table<string, Cols>> extends NonNullable<Schema["~standard"]["types"]>["input"] ? unknown
+    : never;
 
 /**
  * Declares a table. Its rows' types follow from its columns.
  *
  * @param name The table's name, an identifier.
  * @param columns Its columns by name, identifiers other than `id`.
- * @param options The schema's version.
+ * @param options The schema's version, indexes and a validator.
  * @returns The table.
- * @throws {TypeError} Where a name is not allowed.
+ * @throws {TypeError} Where a name is not allowed, or an index has none of the columns.
  *
  * @example Declare a table
  * ```ts
@@ -246,11 +285,28 @@ export interface DefineTableOptions {
  * const row: RowOf<typeof todos> = { id: "1", title: "Buy milk", done: false };
  * assertEquals(Object.keys(row), ["id", ...todos.schema.columns.map((column) => column.name)]);
  * ```
+ *
+ * @example A validator and an index
+ * ```ts
+ * import { boolean, defineTable, string } from "@lakesync/core";
+ * import { assertEquals } from "@std/assert";
+ * import * as z from "zod";
+ *
+ * const todos = defineTable("todos", { title: string(), done: boolean() }, {
+ *   validate: z.object({ title: z.string().min(1).max(200) }),
+ *   indexes: [["done", "title"]],
+ * });
+ * assertEquals(todos.schema.columns.length, 2);
+ * ```
  */
-export function defineTable<const Name extends string, const Cols extends Columns>(
+export function defineTable<
+  const Name extends string,
+  const Cols extends Columns,
+  Schema extends StandardValidator = StandardValidator,
+>(
   name: Name,
   columns: Cols,
-  options: DefineTableOptions = {},
+  options: DefineTableOptions<Cols, Schema> = {},
 ): Table<Name, Cols> {
   const schema = parseTableSchema({
     table: name,
@@ -262,5 +318,14 @@ export function defineTable<const Name extends string, const Cols extends Column
     })),
   }, `defineTable("${name}")`);
   if (!schema.ok) throw new TypeError(schema.error.message);
-  return { name, columns, schema: schema.value };
+  const { indexes = [], validate } = options;
+  for (const [i, index] of indexes.entries()) {
+    const known = index.every((column) => Object.hasOwn(columns, column));
+    if (index.length === 0 || !known || new Set(index).size < index.length) {
+      throw new TypeError(
+        `Cannot define table "${name}": indexes[${i}] must name columns of it, each once`,
+      );
+    }
+  }
+  return { name, columns, schema: schema.value, indexes, validate };
 }

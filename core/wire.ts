@@ -4,6 +4,7 @@ import type { Hlc } from "./hlc.ts";
 import type { JsonValue } from "./json.ts";
 import type { LogSeq } from "./log_seq.ts";
 import type { Register } from "./merge.ts";
+import type { TableSchema } from "./schema.ts";
 
 /** The body of a push. */
 export interface PushRequest {
@@ -57,6 +58,23 @@ export interface PullRequest {
   readonly own?: "ids";
   /** The greatest `version` among the client's tables. */
   readonly schemaVersion?: number;
+  /**
+   * The tag of the tables that the client has learned, `""` for none: where the gateway's are others, its
+   * answer tells them. No part of a cursor. @default {undefined} they are not told
+   */
+  readonly schema?: string;
+  /**
+   * `"head"`: the answer tells where the log ends. No part of a cursor. @default {undefined} it does not
+   */
+  readonly tell?: "head";
+}
+
+/** The tables of a gateway as they are, for a client whose app may not know all of their columns. */
+export interface LearnedSchema {
+  /** What a client that has learned them states. */
+  readonly tag: string;
+  /** Of the tables that it asks for and may see. */
+  readonly tables: readonly TableSchema[];
 }
 
 /** A delta of the caller's own, with `own=ids`. */
@@ -116,6 +134,13 @@ export interface PullAnswer {
   readonly hasMore: boolean;
   /** The gateway's clock. Never goes back. */
   readonly serverHlc: Hlc;
+  /** The tables, where the caller stated another tag of theirs. */
+  readonly schema?: LearnedSchema;
+  /**
+   * Where the log ends, with `tell=head`: what lies between `seq` and this is still to come, of which the
+   * caller may see a part.
+   */
+  readonly head?: LogSeq;
 }
 
 /** The parameters of a checkpoint. */

@@ -19,6 +19,8 @@ export interface CheckpointOptions {
    * @default {undefined} all of them
    */
   readonly sees?: ((row: RowWrite) => boolean) | undefined;
+  /** Told at its end how many rows it has. */
+  readonly counted: (rows: number) => void;
   /** Ends the stream early; then it has no `end` line. */
   readonly signal: AbortSignal;
 }
@@ -50,7 +52,7 @@ async function* generateLines(
   snapshot: LogSnapshot,
   options: CheckpointOptions,
 ): AsyncGenerator<string> {
-  const { cursor, tables, sees, signal } = options;
+  const { cursor, tables, sees, counted, signal } = options;
   try {
     const header: CheckpointHeader = {
       checkpoint: { seq: snapshot.position.seq, cursor, tables },
@@ -67,6 +69,7 @@ async function* generateLines(
       }
       if (lines !== "") yield lines;
     }
+    counted(count);
     const end: CheckpointEnd = { end: { rows: count } };
     yield `${JSON.stringify(end)}\n`;
   } finally {

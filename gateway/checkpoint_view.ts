@@ -65,6 +65,7 @@ export async function checkpointView(
   const view: CheckpointView = {
     digest,
     variant: createHash("sha256").update(known.value.join()).digest("hex").slice(0, 8),
+    whole: rules === undefined ? known.value : undefined,
     async lines(snapshot, options) {
       // Read after the snapshot: a table's schema is stored before its first entry.
       const tables = await tablesOfNow();

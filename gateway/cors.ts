@@ -11,7 +11,7 @@ const ALLOWED_HEADERS = [
 ].join(", ");
 
 /** What pages may read beside what every page may. */
-const EXPOSED_HEADERS = "etag, retry-after, x-request-id";
+const EXPOSED_HEADERS = "etag, retry-after, x-checkpoint-rows, x-request-id";
 
 const ALLOWED_METHODS = "GET, HEAD, POST, PUT, DELETE";
 

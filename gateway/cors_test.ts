@@ -94,7 +94,7 @@ test("a page of a listed origin reads answers and errors, and caches tell pages 
       assertEquals(headers.get("vary"), "origin");
       const [exposed, policy] = allowed === null
         ? [null, "same-origin"]
-        : ["etag, retry-after, x-request-id", "cross-origin"];
+        : ["etag, retry-after, x-checkpoint-rows, x-request-id", "cross-origin"];
       assertEquals(headers.get("access-control-expose-headers"), exposed);
       assertEquals(headers.get("cross-origin-resource-policy"), policy);
     }

@@ -40,12 +40,13 @@ function flusherOf(store: LogStore, ...destinations: FakeDestination[]): Flusher
     destinations,
     tables: () => Promise.resolve(ok([TODOS, PROTO])),
     random: systemRandom,
+    scheduler: new ManualClock(),
     logger: silentLogger,
   });
 }
 
 async function codeOf(flusher: Flusher): Promise<string> {
-  const flushed = await flusher.flush();
+  const flushed = await flusher.flush({ waitMs: 1 });
   return flushed.ok ? `flushed ${flushed.value.flushedSeq}` : flushed.error.code;
 }
 
@@ -160,7 +161,7 @@ test("random pushes, flushes and faults leave each delta there once", async () =
       await flusher.flush();
     }
     lake.faults.length = other.faults.length = 0;
-    const { flushedSeq } = unwrapOrThrow(await flusher.flush());
+    const { flushedSeq } = unwrapOrThrow(await flusher.flush({ waitMs: 1 }));
     assertEquals(flushedSeq, unwrapOrThrow(await store.head()).seq);
     await assertExact(store, lake);
     await assertExact(store, other);
@@ -336,7 +337,7 @@ test("a destination ahead of the log is refused: the log was restored from a bac
   assertEquals(lake.batches, []);
 });
 
-test("one destination's failure keeps no other from its data", async () => {
+test("the primary's failure keeps no other from its data", async () => {
   const store = await storeOf(2);
   const broken = new FakeDestination("broken");
   const good = new FakeDestination("good");
@@ -394,6 +395,7 @@ test("a batch ends between transactions and at a million entries or a little mor
     store,
     tables: () => Promise.resolve(ok([TODOS])),
     random: systemRandom,
+    scheduler: new ManualClock(),
     logger: silentLogger,
     destinations: [{
       name: "counting",

@@ -1,4 +1,5 @@
 import {
+  type Destination,
   err,
   LakeSyncError,
   type Logger,
@@ -16,13 +17,16 @@ import {
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import { CheckpointCache } from "./checkpoint_cache.ts";
+import { CheckpointObjects } from "./checkpoint_objects.ts";
 import { checkpointView } from "./checkpoint_view.ts";
 import { Checkpoints, type CheckpointStream } from "./checkpoints.ts";
-import { type FlushedUpTo, Flusher, type FlushReport } from "./flush.ts";
+import { destinationState } from "./destination_stats.ts";
+import { type FlushedUpTo, Flusher, type FlushOptions, type FlushReport } from "./flush.ts";
 import type {
   GatewayOptions,
   GatewayStats,
   IngestOptions,
+  MaintenanceStats,
   PreparedPush,
 } from "./gateway_options.ts";
 import { ingest, type IngestReport } from "./ingest.ts";
@@ -68,9 +72,12 @@ export class Gateway implements GatewayService {
   readonly #rules: RulesRegistry;
   readonly #memberships: Memberships;
   readonly #flusher: Flusher;
+  readonly #destinations: readonly Destination[];
   readonly #sources: ReadonlyMap<string, Source>;
+  readonly #maintenance: () => MaintenanceStats | undefined;
   readonly #checkpoints: Checkpoints;
   readonly #checkpointCache: CheckpointCache | undefined;
+  readonly #checkpointObjects: CheckpointObjects | undefined;
   /** Waiting. */
   readonly scheduler: Scheduler;
   readonly #logger: Logger;
@@ -90,6 +97,7 @@ export class Gateway implements GatewayService {
     this.#schema = parts.schema;
     this.#rules = parts.rules;
     this.#sources = new Map(options.sources?.map((source) => [source.name, source]));
+    this.#maintenance = options.maintenance ?? (() => undefined);
     this.#memberships = new Memberships(options.store);
     this.scheduler = options.scheduler ?? systemScheduler;
     this.#logger = options.logger ?? silentLogger;
@@ -102,7 +110,17 @@ export class Gateway implements GatewayService {
         scheduler: this.scheduler,
         logger: this.#logger,
       });
+    const { checkpointObjects: objects } = options;
+    this.#checkpointObjects = objects && new CheckpointObjects({
+      objects,
+      prefix: `gateway-${this.id.replaceAll("~", "%7E")}`,
+      log: this.store,
+      random,
+      logger: this.#logger,
+      closing: this.#closing.signal,
+    });
     this.#checkpoints = new Checkpoints({
+      objects: this.#checkpointObjects,
       store: this.store,
       cache: this.#checkpointCache,
       maxLag: this.limits.checkpointLag,
@@ -113,8 +131,10 @@ export class Gateway implements GatewayService {
       destinations: options.destinations ?? [],
       tables: () => this.schema(),
       random: options.random ?? systemRandom,
+      scheduler: this.scheduler,
       logger: this.#logger,
     });
+    this.#destinations = options.destinations ?? [];
     this.#pages = new PageSource({
       store: options.store,
       rules: this.#rules,
@@ -311,12 +331,13 @@ export class Gateway implements GatewayService {
   }
 
   /**
-   * Takes the log to the destinations, then trims what they all have and what is old enough.
+   * Takes the log to the destinations, then trims what they all have and what is old enough. The first
+   * destination is waited for; the others follow, each at its own pace.
    *
-   * @param options Its signal.
-   * @returns What it did.
+   * @param options Its signal, and how long the others are waited for, too.
+   * @returns What it did; what the first destination failed with.
    */
-  async flush(options: { signal?: AbortSignal } = {}): Promise<Result<FlushReport>> {
+  async flush(options: FlushOptions = {}): Promise<Result<FlushReport>> {
     const flushed = await this.#flusher.flush(options);
     const trimmed = await this.trim();
     return trimmed.ok ? flushed : trimmed;
@@ -394,9 +415,15 @@ export class Gateway implements GatewayService {
     const tables = schema.value.map(({ table }) =>
       [table, { rows: rows.get(table) ?? 0 }] as const
     );
-    const destinations = [...seqs.value].map(([name, flushedSeq]) =>
-      [name, { flushedSeq, lag: head - flushedSeq, cutOff: flushedSeq < trimmed }] as const
-    );
+    const failures = this.#flusher.failures();
+    const destinations = await Promise.all(this.#destinations.map(async (destination) => {
+      const { name } = destination;
+      const flushedSeq = seqs.value.get(name)!;
+      const failure = failures.get(name);
+      const of = { flushedSeq, head, trimmed, failure, scheduler: this.scheduler };
+      return [name, await destinationState(destination, of)] as const;
+    }));
+    const maintenance = this.#maintenance();
     const flushedSeq = seqs.value.size === 0 ? 0 : Math.min(...seqs.value.values());
     return ok({
       head,
@@ -407,6 +434,7 @@ export class Gateway implements GatewayService {
       tables: Object.fromEntries(tables),
       clients,
       epoch: this.store.epoch,
+      ...(maintenance !== undefined && { maintenance }),
     });
   }
 
@@ -450,6 +478,8 @@ export class Gateway implements GatewayService {
     this.endStreams();
     this.#unsubscribe();
     await this.#checkpointCache?.close();
+    await this.#checkpointObjects?.settled();
+    await this.#flusher.close();
     await this.store.close();
   }
 }

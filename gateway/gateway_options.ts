@@ -2,6 +2,7 @@ import type {
   Destination,
   Logger,
   LogStore,
+  ObjectStore,
   Random,
   Result,
   Rules,
@@ -10,6 +11,7 @@ import type {
   TableSchema,
 } from "@lakesync/core";
 import type { CheckpointCacheOptions } from "./checkpoint_cache.ts";
+import type { DestinationState } from "./destination_stats.ts";
 import type { IngestReport } from "./ingest.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { PushOutcome } from "./push.ts";
@@ -51,6 +53,19 @@ export interface GatewayOptions {
    */
   checkpointCache?: CheckpointCacheOptions;
   /**
+   * Where checkpoints are kept for all instances of the gateway: first syncs are served from them, each
+   * filtered for its caller.
+   *
+   * @default {undefined} first syncs are served from the log
+   */
+  checkpointObjects?: ObjectStore;
+  /**
+   * Tells how its lake is kept, for its statistics.
+   *
+   * @default {undefined} nobody here does that
+   */
+  maintenance?: () => MaintenanceStats | undefined;
+  /**
    * How much it takes and gives at once.
    *
    * @default {{}} PROTOCOL's limits
@@ -76,6 +91,20 @@ export interface GatewayOptions {
   logger?: Logger;
 }
 
+/** How a lake was kept in shape since the server began. */
+export interface MaintenanceStats {
+  /** How often all of it was seen to. */
+  readonly runs: number;
+  /** How many of these had a step that failed. */
+  readonly failures: number;
+  /** Whether it is being seen to now. */
+  readonly running: boolean;
+  /** When the last run ended, as `YYYY-MM-DDThh:mm:ss.fffZ`; null where there was none. */
+  readonly lastEndedAt: string | null;
+  /** How long it took, in ms. */
+  readonly lastMs: number | null;
+}
+
 /** What an operator sees of a gateway. */
 export interface GatewayStats {
   /** The last seq of the log. */
@@ -86,20 +115,16 @@ export interface GatewayStats {
   readonly trimmedSeq: number;
   /** How many entries are not flushed. */
   readonly lag: number;
-  /** How far each destination is. One that is cut off needs entries that the log no longer has. */
-  readonly destinations: {
-    readonly [name: string]: {
-      readonly flushedSeq: number;
-      readonly lag: number;
-      readonly cutOff: boolean;
-    };
-  };
+  /** How far each destination is, and what it fails with. */
+  readonly destinations: { readonly [name: string]: DestinationState };
   /** The tables and their visible rows. */
   readonly tables: { readonly [table: string]: { readonly rows: number } };
   /** How many clients have pushed. */
   readonly clients: number;
   /** The id of the store. */
   readonly epoch: string;
+  /** How its lake is kept, where this server does that. */
+  readonly maintenance?: MaintenanceStats;
 }
 
 /** Options of {@linkcode Gateway.ingest}. */

@@ -54,11 +54,19 @@ export function jsonAnswer(value: unknown, form: Form = "json"): Answer {
 
 /** A checkpoint on its way. */
 export function checkpointAnswer(checkpoint: CheckpointStream, form: Form): Answer {
-  const { tag, lines, gzip } = checkpoint;
+  const { tag, lines, gzip, rows } = checkpoint;
   const etag = `${tag}-${form}`;
+  const known = rows !== undefined && { headers: { "x-checkpoint-rows": String(rows) } };
   return form === "protobuf"
-    ? { status: 200, type: PROTOBUF_TYPE, body: checkpointFrames(lines), etag }
-    : { status: 200, type: "application/x-ndjson", body: lines, etag, ...(gzip && { gzip }) };
+    ? { status: 200, type: PROTOBUF_TYPE, body: checkpointFrames(lines), etag, ...known }
+    : {
+      status: 200,
+      type: "application/x-ndjson",
+      body: lines,
+      etag,
+      ...(gzip && { gzip }),
+      ...known,
+    };
 }
 
 /** What is answered to a caller that has this checkpoint. */

@@ -22,6 +22,7 @@ import {
   unchangedAnswer,
 } from "./http_form.ts";
 import { liveEvents } from "./live.ts";
+import { pagesWithNews, SchemaNews } from "./schema_news.ts";
 import type { WsUpgrade } from "./ws_upgrade.ts";
 
 /** What a route is run with. */
@@ -106,7 +107,8 @@ async function pull({ signal, query, gateway, caller, form }: RouteContext): Pro
   Result<Answer>
 > {
   const page = await gateway.pull(query, { caller, signal });
-  return page.ok ? ok(pageAnswer(page.value, form)) : page;
+  if (!page.ok) return page;
+  return ok(pageAnswer(await new SchemaNews(gateway, query, caller).with(page.value), form));
 }
 
 async function live(context: RouteContext): Promise<Result<Answer>> {
@@ -118,7 +120,8 @@ async function live(context: RouteContext): Promise<Result<Answer>> {
   const slot = connections.open(gateway);
   if (!slot.ok) return slot;
   const { clock, scheduler } = context;
-  const body = liveEvents(reader.value, {
+  const pages = pagesWithNews(reader.value, new SchemaNews(gateway, query, caller));
+  const body = liveEvents(pages, {
     caller,
     clock,
     scheduler,
@@ -147,8 +150,11 @@ async function checkpoint(context: RouteContext): Promise<Result<Answer>> {
   return stream.ok ? ok(checkpointAnswer(stream.value, form)) : stream;
 }
 
+/** How long who asks for a flush waits for destinations behind the first. */
+const FLUSH_WAIT_MS = 5_000;
+
 async function flush({ gateway, form }: RouteContext): Promise<Result<Answer>> {
-  const report = await gateway.flush();
+  const report = await gateway.flush({ waitMs: FLUSH_WAIT_MS });
   return report.ok ? ok(jsonAnswer(report.value, form)) : report;
 }
 

@@ -40,6 +40,8 @@ const badQueries = [
   "clientId=bob&wait=",
   "clientId=bob&wait=NaN",
   "clientId=bob&wait=Infinity",
+  "clientId=bob&tell=",
+  "clientId=bob&tell=seq",
   "clientId=bob&own=x",
   "clientId=bob&own=",
   "clientId=bob&own=true",

@@ -82,7 +82,8 @@ async function* generateEvents(
       signal: AbortSignal.any([signal, expired.signal]),
       ms: HEARTBEAT_MS,
     });
-    isNews = page.ok && (page.value.items.length > 0 || page.value.hasMore);
+    isNews = page.ok &&
+      (page.value.items.length > 0 || page.value.hasMore || page.value.schema !== undefined);
   }
   if (signal.aborted) return;
   const error = page.ok ? expiredError() : page.error;

@@ -22,7 +22,7 @@ export interface MeasuredGateway {
   readonly connections: number;
   /** What it says of itself; undefined where it could not be asked. */
   readonly stats:
-    | Pick<ServiceStats, "head" | "flushedSeq" | "trimmedSeq" | "clients">
+    | Pick<ServiceStats, "head" | "flushedSeq" | "trimmedSeq" | "clients" | "maintenance">
     | undefined;
 }
 
@@ -64,6 +64,15 @@ export class Metrics {
   readonly #clients = this.#gauge("lakesync_clients", "How many clients have pushed");
   readonly #up = this.#gauge("lakesync_gateway_up", "Whether the gateway's log can be asked");
   readonly #connections = this.#gauge("lakesync_connections", "Open streams and WebSockets");
+  readonly #maintained = this.#gauge("lakesync_maintenance_runs", "Runs of the lake's upkeep");
+  readonly #unmaintained = this.#gauge(
+    "lakesync_maintenance_failures",
+    "Runs of the lake's upkeep in which a step failed",
+  );
+  readonly #maintainedAt = this.#gauge(
+    "lakesync_maintenance_last_end_seconds",
+    "When the last run of the lake's upkeep ended, in seconds since 1970",
+  );
   readonly #bodies = this.#gauge("lakesync_bodies_bytes", "Bytes of bodies and messages in hand");
 
   #gauge(name: string, help: string): Gauge<"gateway" | "shard"> {
@@ -105,6 +114,12 @@ export class Metrics {
       setSeq(this.#flushed, gateway, stats.flushedSeq);
       setSeq(this.#trimmed, gateway, stats.trimmedSeq);
       this.#clients.set({ gateway }, stats.clients);
+      const { maintenance } = stats;
+      if (maintenance === undefined) continue;
+      this.#maintained.set({ gateway }, maintenance.runs);
+      this.#unmaintained.set({ gateway }, maintenance.failures);
+      const { lastEndedAt } = maintenance;
+      if (lastEndedAt !== null) this.#maintainedAt.set({ gateway }, Date.parse(lastEndedAt) / 1000);
     }
     return this.#registry.metrics();
   }

@@ -6,7 +6,8 @@
 export { type AdmitOptions, type Auth, type AuthOptions, createAuth } from "./auth.ts";
 export { signToken, type SignTokenOptions, type TokenClaims } from "./auth_sign.ts";
 export type { Anyone, Caller, Subject } from "./caller.ts";
-export type { FlushedUpTo, FlushReport } from "./flush.ts";
+export type { DestinationState, FailureStats, TableState } from "./destination_stats.ts";
+export type { FlushedUpTo, FlushOptions, FlushReport } from "./flush.ts";
 export type { CheckpointCacheOptions } from "./checkpoint_cache.ts";
 export type { CheckpointStream } from "./checkpoints.ts";
 export { createGateway, Gateway } from "./gateway.ts";
@@ -14,6 +15,7 @@ export type {
   GatewayOptions,
   GatewayStats,
   IngestOptions,
+  MaintenanceStats,
   PreparedPush,
 } from "./gateway_options.ts";
 export { isOrigin } from "./cors.ts";

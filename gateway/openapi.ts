@@ -109,7 +109,12 @@ const SCHEMAS: JsonObject = {
     seq: SEQ,
     hasMore: { type: "boolean" },
     serverHlc: HLC,
-  }),
+    schema: object({
+      tag: text("What a caller that has learned them states"),
+      tables: list(ref("TableSchema")),
+    }),
+    head: SEQ,
+  }, ["schema", "head"]),
   TableSchema: object({
     table: IDENTIFIER,
     version: { type: "integer", minimum: 1 },
@@ -153,7 +158,26 @@ const SCHEMAS: JsonObject = {
     lag: count("How many entries are not flushed"),
     tables: { type: "object", additionalProperties: object({ rows: count("Visible rows") }) },
     clients: count("How many clients have pushed"),
-  }),
+    destinations: {
+      type: "object",
+      description: "How far each destination is, and what it fails with; a router tells none",
+      additionalProperties: object({
+        flushedSeq: SEQ,
+        lag: count("How many entries it lacks"),
+        cutOff: { type: "boolean" },
+        attempts: count("How often it has failed in a row"),
+        error: object({ code: text("What kind of failure"), message: text("What to do") }),
+        behind: { type: "object", description: "What it does behind flushes" },
+      }, ["attempts", "error", "behind"]),
+    },
+    maintenance: object({
+      runs: count("Runs of the lake's upkeep since the server began"),
+      failures: count("Those of which a step failed"),
+      running: { type: "boolean" },
+      lastEndedAt: { type: ["string", "null"] },
+      lastMs: { type: ["integer", "null"] },
+    }),
+  }, ["destinations", "maintenance"]),
   Error: object({
     error: object({
       code: text("What kind of failure it is"),
@@ -174,6 +198,8 @@ const FROM = [
   parameter("cursor", "query", text("Where it stands; empty: the beginning")),
   parameter("limit", "query", { type: "integer", minimum: 1 }),
   parameter("own", "query", { const: "ids" }),
+  parameter("schema", "query", text("The tag of the tables that it has learned; empty: none")),
+  parameter("tell", "query", { const: "head", description: "The answer tells where the log ends" }),
 ];
 
 function parameter(name: string, place: string, schema: Json, required = false): JsonObject {

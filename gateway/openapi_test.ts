@@ -32,7 +32,7 @@ test("the description names every parameter that routes read", () => {
     (PATHS[path]!.get!.parameters as readonly { name: string; in: string }[])
       .filter((parameter) => parameter.in === "query").map(({ name }) => name).toSorted();
   const view = ["clientId", "schemaVersion", "tables"];
-  const from = [...view, "cursor", "limit", "own"];
+  const from = [...view, "cursor", "limit", "own", "schema", "tell"];
   assertEquals(named("/v1/sync/{gw}/pull"), [...from, "source", "wait"].toSorted());
   assertEquals(named("/v1/sync/{gw}/live"), from.toSorted());
   assertEquals(named("/v1/sync/{gw}/checkpoint"), [...view, "atLeast"].toSorted());

@@ -18,11 +18,13 @@ import type { PageAnswer } from "./page_source.ts";
  * ```
  */
 export function pageToJson(page: PageAnswer, head = ""): string {
-  const { items, cursor, seq, hasMore, serverHlc } = page;
+  const { items, cursor, seq, hasMore, serverHlc, schema, head: logHead } = page;
+  const news = schema === undefined ? "" : `,"schema":${JSON.stringify(schema)}`;
+  const end = logHead === undefined ? "" : `,"head":${JSON.stringify(logHead)}`;
   return `{${head}"deltas":[${items.join(",")}],"cursor":"${cursor}","seq":${
     JSON.stringify(seq)
   },` +
-    `"hasMore":${hasMore},"serverHlc":"${serverHlc}"}`;
+    `"hasMore":${hasMore},"serverHlc":"${serverHlc}"${news}${end}}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import {
   err,
   type Hlc,
+  type LearnedSchema,
   type LogPosition,
   type LogSeq,
   type LogStore,
@@ -32,6 +33,10 @@ export interface PageAnswer {
   readonly hasMore: boolean;
   /** The gateway's clock. */
   readonly serverHlc: Hlc;
+  /** The tables, where the caller asks for them and they are news to it. */
+  readonly schema?: LearnedSchema;
+  /** Where the log ends, where the caller asks for that. */
+  readonly head?: LogSeq;
 }
 
 /** What a {@linkcode PageSource} reads from. */
@@ -101,12 +106,13 @@ export class PageSource {
     if (!start.ok) return start;
     const log = await view.value.log(start.value.seq, this.#parts);
     if (!log.ok) return log;
-    const { limit, own, clientId } = params;
+    const { limit, own, tellHead, clientId } = params;
     return ok(
       new PageReader(this.#parts, start.value, {
         view: view.value,
         digest,
         own: own ? clientId : "",
+        tellHead,
         size: { limit, maxBytes: options.maxBytes },
         shared: this.#shared,
       }),
@@ -121,6 +127,8 @@ interface PageReaderOptions {
   readonly digest: string;
   /** Whose deltas come as OWN; `""` for nobody's. */
   readonly own: string;
+  /** Whether its pages tell where the log ends. */
+  readonly tellHead: boolean;
   readonly size: PageSize;
   readonly shared: SharedReads<Result<StampedPage>>;
 }
@@ -194,7 +202,7 @@ export class PageReader {
         this.#position = page.position;
         const something = page.items.length > 0 || page.hasMore;
         if (something || over === undefined || over.aborted || this.closing) {
-          return ok(this.#answer(read.value));
+          return await this.#answer(read.value);
         }
         await wokenOr(over, wakeup);
       } catch (thrown) {
@@ -225,10 +233,15 @@ export class PageReader {
     return serverHlc.ok ? ok({ page: page.value, serverHlc: serverHlc.value }) : serverHlc;
   }
 
-  #answer({ page, serverHlc }: StampedPage): PageAnswer {
+  async #answer({ page, serverHlc }: StampedPage): Promise<Result<PageAnswer>> {
     const { items, position, hasMore } = page;
-    const { epoch } = this.#parts.store;
-    const cursor = formatCursor({ epoch, position, digest: this.#options.digest });
-    return { items, cursor, seq: position.seq, hasMore, serverHlc };
+    const { store } = this.#parts;
+    const { digest, tellHead } = this.#options;
+    const cursor = formatCursor({ epoch: store.epoch, position, digest });
+    const answer = { items, cursor, seq: position.seq, hasMore, serverHlc };
+    if (!tellHead) return ok(answer);
+    // A page that is the last one ends where the log did when it was read.
+    const head = hasMore ? await store.head() : ok(position);
+    return head.ok ? ok({ ...answer, head: head.value.seq }) : head;
   }
 }

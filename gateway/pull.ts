@@ -27,6 +27,8 @@ export interface PullParams {
   readonly wait: number;
   /** Whether the caller's own deltas come as OWN. */
   readonly own: boolean;
+  /** Whether answers tell where the log ends. */
+  readonly tellHead: boolean;
   /** The client's schema version, where it stated one. */
   readonly schemaVersion: number | undefined;
 }
@@ -54,6 +56,10 @@ export function parsePull(
   }
   const own = query.get("own");
   if (own !== null && own !== "ids") return invalid('own must be "ids" where it is given');
+  const tell = query.get("tell");
+  if (tell !== null && tell !== "head") {
+    return invalid('tell must be "head" where it is given');
+  }
   const version = wholeNumber(query.get("schemaVersion"), -1);
   if (version === undefined || !Number.isSafeInteger(version)) {
     return invalid("schemaVersion must be a whole number");
@@ -72,6 +78,7 @@ export function parsePull(
     tables: tables === undefined || tables.length === 0 ? undefined : tables,
     wait: Math.min(wait, limits.maxWaitSeconds),
     own: own === "ids",
+    tellHead: tell === "head",
     schemaVersion: version < 0 ? undefined : version,
   });
 }

@@ -13,7 +13,9 @@ import {
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import type { CheckpointStream } from "./checkpoints.ts";
+import type { FlushOptions } from "./flush.ts";
 import type { Gateway } from "./gateway.ts";
+import type { MaintenanceStats } from "./gateway_options.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { PageAnswer, PageReader } from "./page_source.ts";
 import { parsePull } from "./pull.ts";
@@ -120,6 +122,7 @@ class Router implements GatewayService {
         cursors: cursor.value.shards,
         turn: cursor.value.turn,
         limit: parsed.value.limit,
+        tellHead: parsed.value.tellHead,
         maxBytes,
         wakeups: this.#wakeups,
       }),
@@ -184,10 +187,14 @@ class Router implements GatewayService {
       tag: streams.map((stream) => stream?.tag ?? "").join("~"),
       lines: joined,
       gzip: undefined,
+      rows: streams.reduce<number | undefined>(
+        (sum, stream) => stream === undefined ? sum : addRows(sum, stream.rows),
+        0,
+      ),
     });
   }
 
-  async flush(options: { signal?: AbortSignal } = {}): Promise<Result<ServiceFlush>> {
+  async flush(options: FlushOptions = {}): Promise<Result<ServiceFlush>> {
     const reports = await Promise.all(
       this.#shards.gateways.map((gateway) => gateway.flush(options)),
     );
@@ -270,6 +277,7 @@ class Router implements GatewayService {
       tables: Object.fromEntries(all.flatMap(({ tables }) => Object.entries(tables))),
       // The same clients push to several shards.
       clients: Math.max(...all.map(({ clients }) => clients)),
+      ...maintenanceOf(all.flatMap(({ maintenance }) => maintenance ?? [])),
     });
   }
 
@@ -327,4 +335,27 @@ class Router implements GatewayService {
  */
 export function createRouter(options: RouterOptions): GatewayService {
   return new Router(options.id, new Shards(options.shards, options.default));
+}
+
+/** Two counts as one; undefined where one of them is not known. */
+function addRows(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? undefined : a + b;
+}
+
+/** How the lakes of all shards are kept, as one. */
+function maintenanceOf(
+  shards: readonly MaintenanceStats[],
+): { maintenance?: MaintenanceStats } {
+  if (shards.length === 0) return {};
+  const ends = shards.flatMap(({ lastEndedAt }) => lastEndedAt ?? []).sort();
+  const took = shards.flatMap(({ lastMs }) => lastMs ?? []);
+  return {
+    maintenance: {
+      runs: Math.min(...shards.map(({ runs }) => runs)),
+      failures: shards.reduce((sum, { failures }) => sum + failures, 0),
+      running: shards.some(({ running }) => running),
+      lastEndedAt: ends.at(-1) ?? null,
+      lastMs: took.length === 0 ? null : took.reduce((sum, ms) => sum + ms, 0),
+    },
+  };
 }

@@ -21,6 +21,8 @@ export interface RouterPagesOptions {
   readonly limit: number;
   /** The most bytes of a page. */
   readonly maxBytes: number;
+  /** Whether pages tell where the logs end. */
+  readonly tellHead: boolean;
   /** Tells that a shard's log has grown. */
   readonly wakeups: Wakeups;
 }
@@ -68,6 +70,7 @@ export class RouterPages implements Pages {
     const count = readers.length;
     const items: string[] = [];
     const places: number[] = [];
+    const heads: number[] = [];
     let room = maxBytes;
     let hasMore = false;
     for (let i = 0; i < count; i++) {
@@ -77,12 +80,15 @@ export class RouterPages implements Pages {
         // Nothing of it is asked for: the caller has all of that.
         const head = await shards.gateways[index]!.store.head();
         if (!head.ok) return head;
-        places[index] = head.value.seq;
+        heads[index] = places[index] = head.value.seq;
         continue;
       }
       if (items.length >= limit || room <= 0) {
         places[index] = reader.position.seq;
         hasMore = true;
+        const head = await shards.gateways[index]!.store.head();
+        if (!head.ok) return head;
+        heads[index] = head.value.seq;
         continue;
       }
       const page = await reader.next({
@@ -92,6 +98,7 @@ export class RouterPages implements Pages {
       items.push(...page.value.items);
       for (const item of page.value.items) room -= Buffer.byteLength(item);
       places[index] = reader.position.seq;
+      heads[index] = page.value.head as number | undefined ?? places[index];
       this.#cursors[index] = page.value.cursor;
       hasMore ||= page.value.hasMore;
     }
@@ -99,6 +106,13 @@ export class RouterPages implements Pages {
     const serverHlc = await serverStamp(shards.rest.store);
     if (!serverHlc.ok) return serverHlc;
     const cursor = formatRouterCursor({ shards: this.#cursors, turn: this.#turn }, shards);
-    return ok({ items, cursor, seq: shards.seq(places), hasMore, serverHlc: serverHlc.value });
+    return ok({
+      items,
+      cursor,
+      seq: shards.seq(places),
+      hasMore,
+      serverHlc: serverHlc.value,
+      ...(this.#options.tellHead && { head: shards.seq(heads) }),
+    });
   }
 }

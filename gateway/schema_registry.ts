@@ -33,6 +33,8 @@ export class SchemaRegistry {
   #known: SchemaSet;
   /** What `known` was read from. */
   #text: string | undefined;
+  /** A look for the stored set that begins in a moment. */
+  #look: Promise<Result<SchemaSet>> | undefined;
 
   private constructor(store: LogStore) {
     this.#store = store;
@@ -52,9 +54,14 @@ export class SchemaRegistry {
   }
 
   /** The stored set; the very object that is `known` where it has not changed. */
-  async current(): Promise<Result<SchemaSet>> {
-    const stored = await this.#store.getValue(KEY);
-    return stored.ok ? this.#take(stored.value) : stored;
+  current(): Promise<Result<SchemaSet>> {
+    // A change wakes a thousand streams in one turn, and all of them ask. Who joins a look that has not
+    // begun misses no schema that was put before.
+    return this.#look ??= Promise.resolve().then(async () => {
+      this.#look = undefined;
+      const stored = await this.#store.getValue(KEY);
+      return stored.ok ? this.#take(stored.value) : stored;
+    });
   }
 
   /**

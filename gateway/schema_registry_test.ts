@@ -126,3 +126,22 @@ test("SchemaRegistry.open() refuses a stored set that is damaged", async () => {
   const opened = await SchemaRegistry.open(store);
   assertEquals(opened.ok || opened.error.code, "CORRUPT");
 });
+
+test("what many ask for in one turn is read once, and none misses what was put before", async () => {
+  const store = memoryLogStore();
+  const other = await open(store);
+  let reads = 0;
+  const registry = await open(storeWith(store, {
+    getValue: (key) => {
+      reads++;
+      return store.getValue(key);
+    },
+  }));
+  for (const tables of [[TODOS], [TODOS, PROTO]]) {
+    unwrapOrThrow(await other.put({ tables }));
+    reads = 0;
+    const asked = await Promise.all(Array.from({ length: 1_000 }, () => registry.current()));
+    for (const set of asked) assertEquals(unwrapOrThrow(set).tables, tables);
+    assertEquals(reads, 1);
+  }
+});

@@ -1,6 +1,8 @@
 import type { LogSeq, PushAnswer, Result, Rules, TableSchema } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import type { CheckpointStream } from "./checkpoints.ts";
+import type { FlushOptions } from "./flush.ts";
+import type { MaintenanceStats } from "./gateway_options.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { NextPageOptions, PageAnswer } from "./page_source.ts";
 
@@ -41,6 +43,8 @@ export interface ServiceStats {
   readonly tables: { readonly [table: string]: { readonly rows: number } };
   /** How many clients have pushed. */
   readonly clients: number;
+  /** How the lake is kept, where this server does that. */
+  readonly maintenance?: MaintenanceStats;
 }
 
 /** What stands behind the routes of one gateway id: a gateway, or a router over several. */
@@ -69,7 +73,7 @@ export interface GatewayService {
     context: { caller: Caller; signal?: AbortSignal },
   ): Promise<Result<CheckpointStream>>;
   /** Takes the log to the destinations. */
-  flush(options?: { signal?: AbortSignal }): Promise<Result<ServiceFlush>>;
+  flush(options?: FlushOptions): Promise<Result<ServiceFlush>>;
   /** The tables. */
   schema(): Promise<Result<readonly TableSchema[]>>;
   /** Replaces the tables. */

@@ -30,6 +30,18 @@ const TYPES: ReadonlySet<unknown> = new Set<WsRequest["type"]>(["push", "pull", 
 /** The longest `id`, in characters: it goes out with every page. */
 const MAX_ID = 256;
 
+const PULL_FIELDS = [
+  "clientId",
+  "cursor",
+  "limit",
+  "tables",
+  "own",
+  "schemaVersion",
+  "schema",
+  "tell",
+  "source",
+] as const;
+
 /** The form of a frame. */
 export function formOfFrame(frame: WsFrame): Form {
   return typeof frame === "string" ? "json" : "protobuf";
@@ -79,7 +91,7 @@ export function queryOfPull(
   fields: { readonly [name: string]: unknown },
 ): Result<URLSearchParams> {
   const query = new URLSearchParams();
-  for (const name of ["clientId", "cursor", "limit", "tables", "own", "schemaVersion", "source"]) {
+  for (const name of PULL_FIELDS) {
     const value = fields[name];
     if (value === undefined || value === null) continue;
     if (typeof value === "string" || typeof value === "number") query.set(name, String(value));

@@ -27,6 +27,7 @@ import {
   type WsRequest,
 } from "./ws_message.ts";
 import { WsOutlet, type WsSocket } from "./ws_outlet.ts";
+import { pagesWithNews, SchemaNews } from "./schema_news.ts";
 import { WsStream } from "./ws_stream.ts";
 
 /** Why the gateway closes a WebSocket (RFC 6455, section 7.4.1). */
@@ -221,7 +222,8 @@ export class WsSession {
         this.#stream = undefined;
         const reader = await gateway.follow(query.value, { caller });
         if (!reader.ok || this.#ended.signal.aborted) return reader;
-        this.#stream = new WsStream(reader.value, {
+        const news = new SchemaNews(gateway, query.value, caller);
+        this.#stream = new WsStream(pagesWithNews(reader.value, news), {
           outlet: this.#outlet,
           encode: (page) => encodePage(page, id, this.#form),
           onError: (error) => this.#sendError(error, id),

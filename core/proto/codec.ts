@@ -6,7 +6,15 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type ErrorCode, isRequestErrorCode, type RejectionCode } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Result } from "../result.ts";
-import type { ErrorBody, PullAnswer, PushAnswer, PushRequest, Rejection } from "../wire.ts";
+import { parseTableSchemas } from "../schema.ts";
+import type {
+  ErrorBody,
+  LearnedSchema,
+  PullAnswer,
+  PushAnswer,
+  PushRequest,
+  Rejection,
+} from "../wire.ts";
 import { decoding, Malformed } from "./_decoding.ts";
 import { deltaFromProto, deltaToProto } from "./_delta.ts";
 import { itemFromProto, itemToProto } from "./_page_item.ts";
@@ -15,6 +23,7 @@ import {
   type Error as ProtoError,
   ErrorSchema,
   JsonSchema,
+  type LearnedSchema as ProtoLearnedSchema,
   type PullAnswer as ProtoPullAnswer,
   PullAnswerSchema,
   type PushAnswer as ProtoPushAnswer,
@@ -269,7 +278,7 @@ export function pushAnswerFromProto(message: ProtoPushAnswer): PushAnswer {
 
 /** The protobuf of a page. For frames. */
 export function pullAnswerToProto(answer: PullAnswer): ProtoPullAnswer {
-  const { deltas, cursor, seq, hasMore, serverHlc } = answer;
+  const { deltas, cursor, seq, hasMore, serverHlc, schema, head } = answer;
   return {
     $typeName: "lakesync.v1.PullAnswer",
     deltas: deltas.map(itemToProto),
@@ -277,19 +286,35 @@ export function pullAnswerToProto(answer: PullAnswer): ProtoPullAnswer {
     seq: seqToProto(seq),
     hasMore,
     serverHlc,
+    ...(schema !== undefined && {
+      schema: {
+        $typeName: "lakesync.v1.LearnedSchema",
+        tag: schema.tag,
+        tables: JSON.stringify(schema.tables),
+      },
+    }),
+    ...(head !== undefined && { head: seqToProto(head) }),
   };
 }
 
 /** The JSON of a page. For frames. */
 export function pullAnswerFromProto(message: ProtoPullAnswer): PullAnswer {
-  const { deltas, cursor, seq, hasMore, serverHlc } = message;
+  const { deltas, cursor, seq, hasMore, serverHlc, schema, head } = message;
   return {
     deltas: deltas.map(itemFromProto),
     cursor,
     seq: seqFromProto(seq),
     hasMore,
     serverHlc: stamp(serverHlc),
+    ...(schema !== undefined && schemaFromProto(schema)),
+    ...(head !== undefined && { head: seqFromProto(head) }),
   };
+}
+
+/** What a later version says in another way is not learned. */
+function schemaFromProto({ tag, tables }: ProtoLearnedSchema): { schema?: LearnedSchema } {
+  const parsed = parseTableSchemas(parseJson(tables), "schema");
+  return parsed.ok ? { schema: { tag, tables: parsed.value } } : {};
 }
 
 /** The protobuf of an error. For frames. */

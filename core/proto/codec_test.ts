@@ -395,3 +395,29 @@ test("an integer has the form of JSON whatever its protobuf: a number where it i
   assertEquals(of("9007199254740993"), "9007199254740993");
   assert(Object.is(of(-0), 0), "-0 is 0");
 });
+
+test("the tables that a gateway tells, and the tag that asks for them, go there and back", () => {
+  const page = { deltas: [], cursor: "c", seq: 0, hasMore: false, serverHlc: "65536" };
+  const columns = [{ name: "constructor", type: "json", nullable: true }] as const;
+  const told = {
+    ...page,
+    schema: { tag: "t", tables: [{ table: "__proto__", version: 2, columns }] },
+  };
+  assertEquals(unwrapOrThrow(decodePullAnswer(encodePullAnswer(told))), told);
+  const frame = { type: "page", id: "1", ...told } as const;
+  assertEquals(unwrapOrThrow(decodeGatewayFrame(encodeGatewayFrame(frame))), frame);
+  for (const schema of ["", "t"]) {
+    const pull = { type: "pull", clientId: "a", cursor: "c", schema } as const;
+    assertEquals(unwrapOrThrow(decodeClientFrame(encodeClientFrame(pull))), pull);
+  }
+  const later = [{ name: "x", type: "counter" }] as unknown as typeof columns;
+  const unknown = {
+    ...told,
+    schema: { tag: "t", tables: [{ table: "x", version: 1, columns: later }] },
+  };
+  assertEquals(
+    unwrapOrThrow(decodePullAnswer(encodePullAnswer(unknown))),
+    page,
+    "of a later version",
+  );
+});

@@ -44,15 +44,18 @@ function clientCase(message: WsClientMessage): Frame["message"] {
     case "push":
       return { case: "push", value: pushToProto(message) };
     case "pull": {
-      const { clientId, cursor = "", limit, tables = [], own, schemaVersion } = message;
+      const { clientId, cursor = "", limit, tables = [], own, schemaVersion, schema, tell } =
+        message;
       const value: PullRequest = {
         $typeName: "lakesync.v1.PullRequest",
         clientId,
         cursor,
         tables: [...tables],
         ownIds: own === "ids",
+        tellHead: tell === "head",
         ...(limit !== undefined && { limit }),
         ...(schemaVersion !== undefined && { schemaVersion: BigInt(schemaVersion) }),
+        ...(schema !== undefined && { schema }),
       };
       return { case: "pull", value };
     }
@@ -85,7 +88,8 @@ export function decodeClientFrame(
       case "push":
         return { type: "push", ...idOf(frame), ...pushFromProto(message.value) };
       case "pull": {
-        const { clientId, cursor, limit, tables, ownIds, schemaVersion } = message.value;
+        const { clientId, cursor, limit, tables, ownIds, schemaVersion, schema, tellHead } =
+          message.value;
         return {
           type: "pull",
           ...idOf(frame),
@@ -95,6 +99,8 @@ export function decodeClientFrame(
           ...(tables.length > 0 && { tables }),
           ...(ownIds && { own: "ids" }),
           ...(schemaVersion !== undefined && { schemaVersion: Number(schemaVersion) }),
+          ...(schema !== undefined && { schema }),
+          ...(tellHead && { tell: "head" }),
         };
       }
       case "ping":

@@ -23,7 +23,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  */
 export const file_sync: GenFile = /*@__PURE__*/
   fileDesc(
-    "CgpzeW5jLnByb3RvEgtsYWtlc3luYy52MSJ2CgVWYWx1ZRIOCgRudWxsGAEgASgISAASDgoEYm9vbBgCIAEoCEgAEhAKBm51bWJlchgDIAEoAUgAEhEKB2ludGVnZXIYBCABKBJIABIQCgZzdHJpbmcYBSABKAlIABIOCgRqc29uGAYgASgJSABCBgoEa2luZCJBCgxDb2x1bW5DaGFuZ2USDgoGY29sdW1uGAEgASgJEiEKBXZhbHVlGAIgASgLMhIubGFrZXN5bmMudjEuVmFsdWUikAIKBURlbHRhEiEKAm9wGAEgASgOMhUubGFrZXN5bmMudjEuRGVsdGEuT3ASDQoFdGFibGUYAiABKAkSDgoGcm93X2lkGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIqCgdjb2x1bW5zGAUgAygLMhkubGFrZXN5bmMudjEuQ29sdW1uQ2hhbmdlEg8KA2hsYxgGIAEoBkICMAESEAoIZGVsdGFfaWQYByABKAwSEgoFdHhfaWQYCCABKAlIAIgBASJFCgJPcBISCg5PUF9VTlNQRUNJRklFRBAAEg0KCU9QX0lOU0VSVBABEg0KCU9QX1VQREFURRACEg0KCU9QX0RFTEVURRADQggKBl90eF9pZCJ0CgtQdXNoUmVxdWVzdBIRCgljbGllbnRfaWQYASABKAkSIgoGZGVsdGFzGAIgAygLMhIubGFrZXN5bmMudjEuRGVsdGESGwoOc2NoZW1hX3ZlcnNpb24YAyABKARIAIgBAUIRCg9fc2NoZW1hX3ZlcnNpb24iSwoJUmVqZWN0aW9uEg0KBWluZGV4GAEgASgNEhAKCGRlbHRhX2lkGAIgASgJEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSImCghTaGFyZFNlcRINCgVzaGFyZBgBIAEoCRILCgNzZXEYAiABKAQiOQoDU2VxEgsKA3NlcRgBIAEoBBIlCgZzaGFyZHMYAiADKAsyFS5sYWtlc3luYy52MS5TaGFyZFNlcSKTAQoKUHVzaEFuc3dlchIQCghhY2NlcHRlZBgBIAEoDRISCgpkdXBsaWNhdGVzGAIgASgNEigKCHJlamVjdGVkGAMgAygLMhYubGFrZXN5bmMudjEuUmVqZWN0aW9uEh0KA3NlcRgEIAEoCzIQLmxha2VzeW5jLnYxLlNlcRIWCgpzZXJ2ZXJfaGxjGAUgASgGQgIwASKfAQoLUHVsbFJlcXVlc3QSEQoJY2xpZW50X2lkGAEgASgJEg4KBmN1cnNvchgCIAEoCRISCgVsaW1pdBgDIAEoDUgAiAEBEg4KBnRhYmxlcxgEIAMoCRIPCgdvd25faWRzGAUgASgIEhsKDnNjaGVtYV92ZXJzaW9uGAYgASgESAGIAQFCCAoGX2xpbWl0QhEKD19zY2hlbWFfdmVyc2lvbiI5CgdPd25JdGVtEhAKCGRlbHRhX2lkGAEgASgMEhIKBXR4X2lkGAIgASgJSACIAQFCCAoGX3R4X2lkIkcKCEdvbmVJdGVtEg0KBXRhYmxlGAEgASgJEg4KBnJvd19pZBgCIAEoCRISCgV0eF9pZBgDIAEoCUgAiAEBQggKBl90eF9pZCJhCghSZWdpc3RlchIOCgZjb2x1bW4YASABKAkSIQoFdmFsdWUYAiABKAsyEi5sYWtlc3luYy52MS5WYWx1ZRIPCgNobGMYAyABKAZCAjABEhEKCWNsaWVudF9pZBgEIAEoCSJ6CgNSb3cSDQoFdGFibGUYASABKAkSDgoGcm93X2lkGAIgASgJEhQKCGxpZmVfaGxjGAMgASgGQgIwARIWCg5saWZlX2NsaWVudF9pZBgEIAEoCRImCgdjb2x1bW5zGAUgAygLMhUubGFrZXN5bmMudjEuUmVnaXN0ZXIiSAoJRW50ZXJJdGVtEh0KA3JvdxgBIAEoCzIQLmxha2VzeW5jLnYxLlJvdxISCgV0eF9pZBgCIAEoCUgAiAEBQggKBl90eF9pZCLXAQoIUGFnZUl0ZW0SIwoFZGVsdGEYASABKAsyEi5sYWtlc3luYy52MS5EZWx0YUgAEiMKA293bhgCIAEoCzIULmxha2VzeW5jLnYxLk93bkl0ZW1IABInCgZkZWxldGUYAyABKAsyFS5sYWtlc3luYy52MS5Hb25lSXRlbUgAEicKBnJlbW92ZRgEIAEoCzIVLmxha2VzeW5jLnYxLkdvbmVJdGVtSAASJwoFZW50ZXIYBSABKAsyFi5sYWtlc3luYy52MS5FbnRlckl0ZW1IAEIGCgRpdGVtIowBCgpQdWxsQW5zd2VyEiUKBmRlbHRhcxgBIAMoCzIVLmxha2VzeW5jLnYxLlBhZ2VJdGVtEg4KBmN1cnNvchgCIAEoCRIdCgNzZXEYAyABKAsyEC5sYWtlc3luYy52MS5TZXESEAoIaGFzX21vcmUYBCABKAgSFgoKc2VydmVyX2hsYxgFIAEoBkICMAEilwEKD0NoZWNrcG9pbnRGcmFtZRIvCgZoZWFkZXIYASABKAsyHS5sYWtlc3luYy52MS5DaGVja3BvaW50SGVhZGVySAASHwoDcm93GAIgASgLMhAubGFrZXN5bmMudjEuUm93SAASKQoDZW5kGAMgASgLMhoubGFrZXN5bmMudjEuQ2hlY2twb2ludEVuZEgAQgcKBWZyYW1lIlEKEENoZWNrcG9pbnRIZWFkZXISHQoDc2VxGAEgASgLMhAubGFrZXN5bmMudjEuU2VxEg4KBmN1cnNvchgCIAEoCRIOCgZ0YWJsZXMYAyADKAkiHQoNQ2hlY2twb2ludEVuZBIMCgRyb3dzGAEgASgEIksKBUVycm9yEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRISCgpyZXF1ZXN0X2lkGAMgASgJEg8KB2RldGFpbHMYBCABKAkiFAoESnNvbhIMCgR0ZXh0GAEgASgJIgYKBFBpbmcimgIKBUZyYW1lEg8KAmlkGAEgASgJSAGIAQESKAoEcHVzaBgCIAEoCzIYLmxha2VzeW5jLnYxLlB1c2hSZXF1ZXN0SAASKAoEcHVsbBgDIAEoCzIYLmxha2VzeW5jLnYxLlB1bGxSZXF1ZXN0SAASKQoGYW5zd2VyGAQgASgLMhcubGFrZXN5bmMudjEuUHVzaEFuc3dlckgAEicKBHBhZ2UYBSABKAsyFy5sYWtlc3luYy52MS5QdWxsQW5zd2VySAASIwoFZXJyb3IYBiABKAsyEi5sYWtlc3luYy52MS5FcnJvckgAEiEKBHBpbmcYByABKAsyES5sYWtlc3luYy52MS5QaW5nSABCCQoHbWVzc2FnZUIFCgNfaWRiBnByb3RvMw",
+    "CgpzeW5jLnByb3RvEgtsYWtlc3luYy52MSJ2CgVWYWx1ZRIOCgRudWxsGAEgASgISAASDgoEYm9vbBgCIAEoCEgAEhAKBm51bWJlchgDIAEoAUgAEhEKB2ludGVnZXIYBCABKBJIABIQCgZzdHJpbmcYBSABKAlIABIOCgRqc29uGAYgASgJSABCBgoEa2luZCJBCgxDb2x1bW5DaGFuZ2USDgoGY29sdW1uGAEgASgJEiEKBXZhbHVlGAIgASgLMhIubGFrZXN5bmMudjEuVmFsdWUikAIKBURlbHRhEiEKAm9wGAEgASgOMhUubGFrZXN5bmMudjEuRGVsdGEuT3ASDQoFdGFibGUYAiABKAkSDgoGcm93X2lkGAMgASgJEhEKCWNsaWVudF9pZBgEIAEoCRIqCgdjb2x1bW5zGAUgAygLMhkubGFrZXN5bmMudjEuQ29sdW1uQ2hhbmdlEg8KA2hsYxgGIAEoBkICMAESEAoIZGVsdGFfaWQYByABKAwSEgoFdHhfaWQYCCABKAlIAIgBASJFCgJPcBISCg5PUF9VTlNQRUNJRklFRBAAEg0KCU9QX0lOU0VSVBABEg0KCU9QX1VQREFURRACEg0KCU9QX0RFTEVURRADQggKBl90eF9pZCJ0CgtQdXNoUmVxdWVzdBIRCgljbGllbnRfaWQYASABKAkSIgoGZGVsdGFzGAIgAygLMhIubGFrZXN5bmMudjEuRGVsdGESGwoOc2NoZW1hX3ZlcnNpb24YAyABKARIAIgBAUIRCg9fc2NoZW1hX3ZlcnNpb24iSwoJUmVqZWN0aW9uEg0KBWluZGV4GAEgASgNEhAKCGRlbHRhX2lkGAIgASgJEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCSImCghTaGFyZFNlcRINCgVzaGFyZBgBIAEoCRILCgNzZXEYAiABKAQiOQoDU2VxEgsKA3NlcRgBIAEoBBIlCgZzaGFyZHMYAiADKAsyFS5sYWtlc3luYy52MS5TaGFyZFNlcSKTAQoKUHVzaEFuc3dlchIQCghhY2NlcHRlZBgBIAEoDRISCgpkdXBsaWNhdGVzGAIgASgNEigKCHJlamVjdGVkGAMgAygLMhYubGFrZXN5bmMudjEuUmVqZWN0aW9uEh0KA3NlcRgEIAEoCzIQLmxha2VzeW5jLnYxLlNlcRIWCgpzZXJ2ZXJfaGxjGAUgASgGQgIwASLSAQoLUHVsbFJlcXVlc3QSEQoJY2xpZW50X2lkGAEgASgJEg4KBmN1cnNvchgCIAEoCRISCgVsaW1pdBgDIAEoDUgAiAEBEg4KBnRhYmxlcxgEIAMoCRIPCgdvd25faWRzGAUgASgIEhsKDnNjaGVtYV92ZXJzaW9uGAYgASgESAGIAQESEwoGc2NoZW1hGAcgASgJSAKIAQESEQoJdGVsbF9oZWFkGAggASgIQggKBl9saW1pdEIRCg9fc2NoZW1hX3ZlcnNpb25CCQoHX3NjaGVtYSIsCg1MZWFybmVkU2NoZW1hEgsKA3RhZxgBIAEoCRIOCgZ0YWJsZXMYAiABKAkiOQoHT3duSXRlbRIQCghkZWx0YV9pZBgBIAEoDBISCgV0eF9pZBgCIAEoCUgAiAEBQggKBl90eF9pZCJHCghHb25lSXRlbRINCgV0YWJsZRgBIAEoCRIOCgZyb3dfaWQYAiABKAkSEgoFdHhfaWQYAyABKAlIAIgBAUIICgZfdHhfaWQiYQoIUmVnaXN0ZXISDgoGY29sdW1uGAEgASgJEiEKBXZhbHVlGAIgASgLMhIubGFrZXN5bmMudjEuVmFsdWUSDwoDaGxjGAMgASgGQgIwARIRCgljbGllbnRfaWQYBCABKAkiegoDUm93Eg0KBXRhYmxlGAEgASgJEg4KBnJvd19pZBgCIAEoCRIUCghsaWZlX2hsYxgDIAEoBkICMAESFgoObGlmZV9jbGllbnRfaWQYBCABKAkSJgoHY29sdW1ucxgFIAMoCzIVLmxha2VzeW5jLnYxLlJlZ2lzdGVyIkgKCUVudGVySXRlbRIdCgNyb3cYASABKAsyEC5sYWtlc3luYy52MS5Sb3cSEgoFdHhfaWQYAiABKAlIAIgBAUIICgZfdHhfaWQi1wEKCFBhZ2VJdGVtEiMKBWRlbHRhGAEgASgLMhIubGFrZXN5bmMudjEuRGVsdGFIABIjCgNvd24YAiABKAsyFC5sYWtlc3luYy52MS5Pd25JdGVtSAASJwoGZGVsZXRlGAMgASgLMhUubGFrZXN5bmMudjEuR29uZUl0ZW1IABInCgZyZW1vdmUYBCABKAsyFS5sYWtlc3luYy52MS5Hb25lSXRlbUgAEicKBWVudGVyGAUgASgLMhYubGFrZXN5bmMudjEuRW50ZXJJdGVtSABCBgoEaXRlbSLYAQoKUHVsbEFuc3dlchIlCgZkZWx0YXMYASADKAsyFS5sYWtlc3luYy52MS5QYWdlSXRlbRIOCgZjdXJzb3IYAiABKAkSHQoDc2VxGAMgASgLMhAubGFrZXN5bmMudjEuU2VxEhAKCGhhc19tb3JlGAQgASgIEhYKCnNlcnZlcl9obGMYBSABKAZCAjABEioKBnNjaGVtYRgGIAEoCzIaLmxha2VzeW5jLnYxLkxlYXJuZWRTY2hlbWESHgoEaGVhZBgHIAEoCzIQLmxha2VzeW5jLnYxLlNlcSKXAQoPQ2hlY2twb2ludEZyYW1lEi8KBmhlYWRlchgBIAEoCzIdLmxha2VzeW5jLnYxLkNoZWNrcG9pbnRIZWFkZXJIABIfCgNyb3cYAiABKAsyEC5sYWtlc3luYy52MS5Sb3dIABIpCgNlbmQYAyABKAsyGi5sYWtlc3luYy52MS5DaGVja3BvaW50RW5kSABCBwoFZnJhbWUiUQoQQ2hlY2twb2ludEhlYWRlchIdCgNzZXEYASABKAsyEC5sYWtlc3luYy52MS5TZXESDgoGY3Vyc29yGAIgASgJEg4KBnRhYmxlcxgDIAMoCSIdCg1DaGVja3BvaW50RW5kEgwKBHJvd3MYASABKAQiSwoFRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSDwoHZGV0YWlscxgEIAEoCSIUCgRKc29uEgwKBHRleHQYASABKAkiBgoEUGluZyKaAgoFRnJhbWUSDwoCaWQYASABKAlIAYgBARIoCgRwdXNoGAIgASgLMhgubGFrZXN5bmMudjEuUHVzaFJlcXVlc3RIABIoCgRwdWxsGAMgASgLMhgubGFrZXN5bmMudjEuUHVsbFJlcXVlc3RIABIpCgZhbnN3ZXIYBCABKAsyFy5sYWtlc3luYy52MS5QdXNoQW5zd2VySAASJwoEcGFnZRgFIAEoCzIXLmxha2VzeW5jLnYxLlB1bGxBbnN3ZXJIABIjCgVlcnJvchgGIAEoCzISLmxha2VzeW5jLnYxLkVycm9ySAASIQoEcGluZxgHIAEoCzIRLmxha2VzeW5jLnYxLlBpbmdIAEIJCgdtZXNzYWdlQgUKA19pZGIGcHJvdG8z",
   );
 
 /**
@@ -400,6 +400,20 @@ export type PullRequest = Message<"lakesync.v1.PullRequest"> & {
    * @generated from field: optional uint64 schema_version = 6;
    */
   schemaVersion?: bigint | undefined;
+
+  /**
+   * The tag of the tables that the caller has learned; empty: of none. Without it none are told.
+   *
+   * @generated from field: optional string schema = 7;
+   */
+  schema?: string | undefined;
+
+  /**
+   * Whether the answer tells where the log ends: tell=head.
+   *
+   * @generated from field: bool tell_head = 8;
+   */
+  tellHead: boolean;
 };
 
 /**
@@ -408,6 +422,34 @@ export type PullRequest = Message<"lakesync.v1.PullRequest"> & {
  */
 export const PullRequestSchema: GenMessage<PullRequest> = /*@__PURE__*/
   messageDesc(file_sync, 8);
+
+/**
+ * The tables as they are now.
+ *
+ * @generated from message lakesync.v1.LearnedSchema
+ */
+export type LearnedSchema = Message<"lakesync.v1.LearnedSchema"> & {
+  /**
+   * What a caller that has learned them states.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * JSON text of the list of table schemas.
+   *
+   * @generated from field: string tables = 2;
+   */
+  tables: string;
+};
+
+/**
+ * Describes the message lakesync.v1.LearnedSchema.
+ * Use `create(LearnedSchemaSchema)` to create a new message.
+ */
+export const LearnedSchemaSchema: GenMessage<LearnedSchema> = /*@__PURE__*/
+  messageDesc(file_sync, 9);
 
 /**
  * A delta of the caller's own, with own=ids.
@@ -431,7 +473,7 @@ export type OwnItem = Message<"lakesync.v1.OwnItem"> & {
  * Use `create(OwnItemSchema)` to create a new message.
  */
 export const OwnItemSchema: GenMessage<OwnItem> = /*@__PURE__*/
-  messageDesc(file_sync, 9);
+  messageDesc(file_sync, 10);
 
 /**
  * A row that is gone: DELETE or REMOVE.
@@ -460,7 +502,7 @@ export type GoneItem = Message<"lakesync.v1.GoneItem"> & {
  * Use `create(GoneItemSchema)` to create a new message.
  */
 export const GoneItemSchema: GenMessage<GoneItem> = /*@__PURE__*/
-  messageDesc(file_sync, 10);
+  messageDesc(file_sync, 11);
 
 /**
  * A column's register.
@@ -494,7 +536,7 @@ export type Register = Message<"lakesync.v1.Register"> & {
  * Use `create(RegisterSchema)` to create a new message.
  */
 export const RegisterSchema: GenMessage<Register> = /*@__PURE__*/
-  messageDesc(file_sync, 11);
+  messageDesc(file_sync, 12);
 
 /**
  * A visible row's state.
@@ -533,7 +575,7 @@ export type Row = Message<"lakesync.v1.Row"> & {
  * Use `create(RowSchema)` to create a new message.
  */
 export const RowSchema: GenMessage<Row> = /*@__PURE__*/
-  messageDesc(file_sync, 12);
+  messageDesc(file_sync, 13);
 
 /**
  * A row that became visible.
@@ -557,7 +599,7 @@ export type EnterItem = Message<"lakesync.v1.EnterItem"> & {
  * Use `create(EnterItemSchema)` to create a new message.
  */
 export const EnterItemSchema: GenMessage<EnterItem> = /*@__PURE__*/
-  messageDesc(file_sync, 13);
+  messageDesc(file_sync, 14);
 
 /**
  * What a page carries.
@@ -606,7 +648,7 @@ export type PageItem = Message<"lakesync.v1.PageItem"> & {
  * Use `create(PageItemSchema)` to create a new message.
  */
 export const PageItemSchema: GenMessage<PageItem> = /*@__PURE__*/
-  messageDesc(file_sync, 14);
+  messageDesc(file_sync, 15);
 
 /**
  * The answer to a pull.
@@ -638,6 +680,20 @@ export type PullAnswer = Message<"lakesync.v1.PullAnswer"> & {
    * @generated from field: fixed64 server_hlc = 5 [jstype = JS_STRING];
    */
   serverHlc: string;
+
+  /**
+   * Where the caller states another tag.
+   *
+   * @generated from field: lakesync.v1.LearnedSchema schema = 6;
+   */
+  schema?: LearnedSchema | undefined;
+
+  /**
+   * Where the log ends, with tell_head.
+   *
+   * @generated from field: lakesync.v1.Seq head = 7;
+   */
+  head?: Seq | undefined;
 };
 
 /**
@@ -645,7 +701,7 @@ export type PullAnswer = Message<"lakesync.v1.PullAnswer"> & {
  * Use `create(PullAnswerSchema)` to create a new message.
  */
 export const PullAnswerSchema: GenMessage<PullAnswer> = /*@__PURE__*/
-  messageDesc(file_sync, 15);
+  messageDesc(file_sync, 16);
 
 /**
  * GET /v1/sync/{gw}/checkpoint: a stream of these, each with its length before it as a varint.
@@ -682,7 +738,7 @@ export type CheckpointFrame = Message<"lakesync.v1.CheckpointFrame"> & {
  * Use `create(CheckpointFrameSchema)` to create a new message.
  */
 export const CheckpointFrameSchema: GenMessage<CheckpointFrame> = /*@__PURE__*/
-  messageDesc(file_sync, 16);
+  messageDesc(file_sync, 17);
 
 /**
  * The first frame.
@@ -711,7 +767,7 @@ export type CheckpointHeader = Message<"lakesync.v1.CheckpointHeader"> & {
  * Use `create(CheckpointHeaderSchema)` to create a new message.
  */
 export const CheckpointHeaderSchema: GenMessage<CheckpointHeader> = /*@__PURE__*/
-  messageDesc(file_sync, 17);
+  messageDesc(file_sync, 18);
 
 /**
  * The last frame. Without it, or with another count, the checkpoint is thrown away.
@@ -730,7 +786,7 @@ export type CheckpointEnd = Message<"lakesync.v1.CheckpointEnd"> & {
  * Use `create(CheckpointEndSchema)` to create a new message.
  */
 export const CheckpointEndSchema: GenMessage<CheckpointEnd> = /*@__PURE__*/
-  messageDesc(file_sync, 18);
+  messageDesc(file_sync, 19);
 
 /**
  * The body of every answer that is no success.
@@ -766,7 +822,7 @@ export type Error = Message<"lakesync.v1.Error"> & {
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema: GenMessage<Error> = /*@__PURE__*/
-  messageDesc(file_sync, 19);
+  messageDesc(file_sync, 20);
 
 /**
  * The body of every route that has no message of its own (schema, rules, stats, flush ...).
@@ -787,7 +843,7 @@ export type Json = Message<"lakesync.v1.Json"> & {
  * Use `create(JsonSchema)` to create a new message.
  */
 export const JsonSchema: GenMessage<Json> = /*@__PURE__*/
-  messageDesc(file_sync, 20);
+  messageDesc(file_sync, 21);
 
 /**
  * Asks whether the other side is there; it answers with the same.
@@ -801,7 +857,7 @@ export type Ping = Message<"lakesync.v1.Ping"> & {};
  * Use `create(PingSchema)` to create a new message.
  */
 export const PingSchema: GenMessage<Ping> = /*@__PURE__*/
-  messageDesc(file_sync, 21);
+  messageDesc(file_sync, 22);
 
 /**
  * A binary message of the WebSocket.
@@ -863,4 +919,4 @@ export type Frame = Message<"lakesync.v1.Frame"> & {
  * Use `create(FrameSchema)` to create a new message.
  */
 export const FrameSchema: GenMessage<Frame> = /*@__PURE__*/
-  messageDesc(file_sync, 22);
+  messageDesc(file_sync, 23);
