@@ -22,7 +22,7 @@ import { parseLimits, parseRates, type Rates } from "./config_limits.ts";
 import { parseShards } from "./config_shards.ts";
 import { type Destinations, parseDestinations } from "./databases.ts";
 import type { FlushThresholds } from "./flushing.ts";
-import type { LakeChoice } from "./lake.ts";
+import type { LakeChoice } from "./lake_choice.ts";
 import type { ShardConfig } from "./shards.ts";
 
 /** What `lakesync.config.ts` declares. */

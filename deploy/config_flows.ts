@@ -8,6 +8,7 @@ import {
   type SourceChange,
   type TableSchema,
 } from "@lakesync/core";
+import { type CopyChoice, faultOfCopy } from "./config_flows_copy.ts";
 import type { DestinationFactory, Destinations } from "./databases.ts";
 
 /** A source, which is closed with the server where it can be. */
@@ -65,6 +66,14 @@ export interface SourceFlow<
    * @default {undefined} it stays as it is
    */
   readonly map?: (change: SourceChange) => SourceChange;
+  /**
+   * Copy the records straight to the destinations, each as a row of its own, without a log between: some
+   * times as fast, for a table of millions, and for sources that only grow. `from` is then one table,
+   * and `where` is not known (docs/flows.md, *Without a log*).
+   *
+   * @default {false}
+   */
+  readonly copy?: boolean | CopyChoice;
 }
 
 /** What flows from where to where. */
@@ -113,6 +122,8 @@ export interface LoadedFlow extends Pick<SourceFlow, "where" | "map"> {
   readonly direct: readonly string[];
   /** Seconds between two readings. */
   readonly every: number;
+  /** Its table and how that is copied; left out where a log is between. */
+  readonly copy?: CopyChoice & { readonly table: TableSchema };
 }
 
 /** The flows of a configuration. */
@@ -125,7 +136,7 @@ export interface LoadedFlows {
   readonly flows: readonly LoadedFlow[];
 }
 
-const FLOW_KEYS = ["from", "to", "every", "where", "map"];
+const FLOW_KEYS = ["from", "to", "every", "where", "map", "copy"];
 const DEFAULT_EVERY = 60;
 
 /**
@@ -145,7 +156,7 @@ export function parseFlows(
   if (!given.ok) return given;
   if (!Array.isArray(flows)) return invalid("flows is not a list of { from, to }");
   const known: Known = {
-    tables: new Set(context.tables.map(({ table }) => table)),
+    tables: new Map(context.tables.map((schema) => [schema.table, schema])),
     destinations: new Set(Object.keys(context.destinations)),
     sources: given.value,
   };
@@ -165,7 +176,7 @@ export function parseFlows(
 }
 
 interface Known {
-  readonly tables: ReadonlySet<string>;
+  readonly tables: ReadonlyMap<string, TableSchema>;
   readonly destinations: ReadonlySet<string>;
   readonly sources: ReadonlyMap<string, OpenSource>;
 }
@@ -183,7 +194,7 @@ function addFlow(
   if (typeof flow !== "object" || flow === null) return " is no { from, to }";
   const stranger = Object.keys(flow).find((key) => !FLOW_KEYS.includes(key));
   if (stranger !== undefined) return `: "${stranger}" is not known, take it out`;
-  const { from, to, every, where, map } = flow as { readonly [key: string]: unknown };
+  const { from, to, every, where, map, copy } = flow as { readonly [key: string]: unknown };
   if (typeof from !== "string") return `.from is not a name`;
   const [origin = "", table, ...rest] = from.split(".");
   if (rest.length > 0) return `.from "${from}" is neither a name nor NAME.TABLE`;
@@ -200,8 +211,8 @@ function addFlow(
   const names = to as string[];
   if (new Set(names).size < names.length) return ".to names one destination twice";
   if (fromGateway) {
-    if (every !== undefined || where !== undefined || map !== undefined) {
-      return `: every, where and map are for flows from a source`;
+    if ([every, where, map, copy].some((given) => given !== undefined)) {
+      return `: every, where, map and copy are for flows from a source`;
     }
     for (const name of names) {
       if (table === undefined) routes.set(name, undefined);
@@ -219,6 +230,11 @@ function addFlow(
   for (const [name, made] of Object.entries({ where, map })) {
     if (made !== undefined && typeof made !== "function") return `.${name} is no function`;
   }
+  const copied = copy !== undefined && copy !== false;
+  const copyFault = copied
+    ? faultOfCopy(copy, { source, table, where, toGateway: names.includes("gateway") })
+    : undefined;
+  if (copyFault !== undefined) return `.copy ${copyFault}`;
   loaded.set(from, {
     from,
     source,
@@ -228,6 +244,9 @@ function addFlow(
     every: every ?? DEFAULT_EVERY,
     ...(where !== undefined && { where: where as NonNullable<SourceFlow["where"]> }),
     ...(map !== undefined && { map: map as NonNullable<SourceFlow["map"]> }),
+    ...(copied && {
+      copy: { ...(copy === true ? {} : copy as CopyChoice), table: known.tables.get(table!)! },
+    }),
   });
   return undefined;
 }

@@ -86,6 +86,7 @@ test("faults in sources and flows are named by their path", () => {
     return result.error.message;
   };
   const good = { from: "shop", to: ["gateway"] };
+  const copied = { from: "shop.orders", to: ["pg"], copy: true };
   assertEquals(
     [
       fault([], 3),
@@ -107,6 +108,13 @@ test("faults in sources and flows are named by their path", () => {
       fault([good, good]),
       fault([{ ...good, every: 0 }]),
       fault([{ ...good, map: "no" }]),
+      fault([{ ...copied, copy: "yes" }]),
+      fault([{ ...copied, copy: { commitRecords: 0 } }]),
+      fault([{ ...copied, copy: { rows: 1 } }]),
+      fault([{ ...copied, from: "shop" }]),
+      fault([{ ...copied, to: ["gateway", "pg"] }]),
+      fault([{ ...copied, where: () => true }]),
+      fault([copied], { shop: { ...shop, stateful: true } }),
     ],
     [
       "sources is no object of names and sources",
@@ -124,12 +132,27 @@ test("faults in sources and flows are named by their path", () => {
       'flows[0].to[1] "lake" is neither "gateway" nor a destination',
       "flows[0].to names one destination twice",
       'flows[0].to[0] "gateway" is neither "lake" nor a destination',
-      "flows[0]: every, where and map are for flows from a source",
+      "flows[0]: every, where, map and copy are for flows from a source",
       'flows[1].from "shop" has a flow already: put both into one',
       "flows[0].every is not a number of seconds above 0",
       "flows[0].map is no function",
+      "flows[0].copy is neither true nor { commitRecords: 1 to 1,000,000 }",
+      "flows[0].copy is neither true nor { commitRecords: 1 to 1,000,000 }",
+      "flows[0].copy is neither true nor { commitRecords: 1 to 1,000,000 }",
+      'flows[0].copy is of one table: write "shop.TABLE" in from',
+      'flows[0].copy goes past every log: take "gateway" out of to',
+      "flows[0].copy does not know which rows were let through before: take where out, or copy",
+      'flows[0].copy is not for source "shop", which keeps something for its reader: take it out',
     ],
   );
+});
+
+test("a flow that is copied has its table, and how many records a commit has", () => {
+  const copyOf = (copy: unknown) =>
+    loaded([{ from: "shop.orders", to: ["pg"], copy }]).flows[0]?.copy;
+  assertEquals(copyOf(true), { table: orders.schema });
+  assertEquals(copyOf({ commitRecords: 5 }), { table: orders.schema, commitRecords: 5 });
+  assertEquals(copyOf(false), undefined);
 });
 
 test("loadConfig() reads sources and flows, and names the file where they are wrong", () =>

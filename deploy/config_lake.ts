@@ -1,15 +1,20 @@
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
 import type { FlushThresholds } from "./flushing.ts";
-import type { LakeChoice } from "./lake.ts";
+import { DELETES, type LakeChoice } from "./lake_choice.ts";
 
-type Check = "text" | "flag" | readonly string[] | { readonly [name: string]: Check };
+type Check = "text" | "flag" | "seconds" | readonly string[] | { readonly [name: string]: Check };
+
+/** What timers can wait for. */
+const MAX_SECONDS = 2_000_000;
 
 const LAKE: { readonly [name: string]: Check } = {
   url: "text",
+  checkpoints: "text",
   endpoint: "text",
   region: "text",
   pathStyle: "flag",
   format: ["iceberg", "json"],
+  maintain: { every: "seconds", compact: "flag", deletes: DELETES },
   catalogue: {
     url: "text",
     warehouse: "text",
@@ -51,6 +56,10 @@ function faultOf(value: unknown, check: Check, path: string): string | undefined
     return typeof value === "string" && value !== "" ? undefined : `${path} is no text`;
   }
   if (check === "flag") return typeof value === "boolean" ? undefined : `${path} is no boolean`;
+  if (check === "seconds") {
+    const fits = typeof value === "number" && value >= 0 && value <= MAX_SECONDS;
+    return fits ? undefined : `${path} is no number of seconds from 0 to ${MAX_SECONDS}`;
+  }
   if (Array.isArray(check)) {
     return check.includes(value) ? undefined : `${path} is none of ${check.join(", ")}`;
   }

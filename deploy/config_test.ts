@@ -66,7 +66,14 @@ test("loadConfig() reads limits and rates", () =>
 test("loadConfig() reads where the lake is, and what a flush does not wait with", () =>
   withTempDir(async (dir) => {
     const path = join(dir, "lakesync.config.ts");
-    const lake = { region: "auto", catalogue: { url: "http://c", vended: true, sigv4: "glue" } };
+    const maintain = { every: 600, compact: false, deletes: "vectors" };
+    const checkpoints = "s3://b/first";
+    const lake = {
+      maintain,
+      checkpoints,
+      region: "auto",
+      catalogue: { url: "http://c", vended: true, sigv4: "glue" },
+    };
     const flushAt = { rows: 10_000, bytes: 1_000_000 };
     await writeFile(
       path,
@@ -102,6 +109,20 @@ test("loadConfig() reads who is let in, and shards", () =>
 const FAULTS: readonly [source: string, reason: string][] = [
   ["export default { tables: [], lake: 's3://b' };", "lake is no object"],
   ["export default { tables: [], lake: { uri: 'x' } };", "lake.uri is not known"],
+  [
+    "export default { tables: [], lake: { maintain: { every: -1 } } };",
+    "lake.maintain.every is no",
+  ],
+  [
+    "export default { tables: [], lake: { maintain: { every: '9' } } };",
+    "lake.maintain.every is no",
+  ],
+  ["export default { tables: [], lake: { maintain: 60 } };", "lake.maintain is no object"],
+  [
+    "export default { tables: [], lake: { maintain: { deletes: 'no' } } };",
+    "lake.maintain.deletes is none of rewrite, positions, vectors, equality",
+  ],
+  ["export default { tables: [], lake: { checkpoints: true } };", "lake.checkpoints is no text"],
   [
     "export default { tables: [], lake: { format: 'csv' } };",
     "lake.format is none of iceberg, json",

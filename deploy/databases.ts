@@ -1,4 +1,15 @@
-import { databaseDestination, sqlAdapter, storedJobs } from "@lakesync/adapter-database";
+import {
+  consumeFlushJobs,
+  databaseDestination,
+  type JobPlace,
+  objectStoreJobs,
+  sqlAdapter,
+  storedJobs,
+} from "@lakesync/adapter-database";
+import {
+  type BigQueryOptions as BigQueryServerOptions,
+  bigqueryServer,
+} from "@lakesync/adapter-bigquery";
 import { mysqlServer, type MysqlServerOptions } from "@lakesync/adapter-mysql";
 import { postgresServer, type PostgresServerOptions } from "@lakesync/adapter-postgres";
 import {
@@ -8,6 +19,7 @@ import {
   LakeSyncError,
   type Logger,
   type LogStore,
+  type ObjectStore,
   ok,
   type Result,
   type SqlServer,
@@ -20,7 +32,7 @@ export interface DestinationContext {
   /** The gateway's id. */
   readonly gateway: string;
   /** The gateway's log store, for what has to outlive the process. */
-  readonly store: Pick<LogStore, "getValue" | "setValue">;
+  readonly store: Pick<LogStore, "getValue" | "setValue" | "append">;
   /** Where log lines go. */
   readonly logger: Logger;
 }
@@ -29,6 +41,11 @@ export interface DestinationContext {
 export interface OpenDestination extends Destination {
   /** Resolves when what runs behind flushes is done. */
   idle?(): Promise<void>;
+  /**
+   * Does what was left for another process to do behind flushes, until the signal: what
+   * `deploy/materialise.ts` runs.
+   */
+  work?(options: { signal: AbortSignal; everyMs: number; leaseMs: number }): Promise<void>;
   /** Ends it. */
   close?(): Promise<void>;
 }
@@ -41,11 +58,13 @@ export type DestinationFactory = (
 /** What is kept in a database. */
 export interface DatabaseChoice {
   /**
-   * Keep tables for people to query, one for each table of the gateway.
+   * Keep tables for people to query, one for each table of the gateway: in the server's process, or
+   * with `jobs` in another one, which takes what is to be done from that object store
+   * (docs/flows.md, *Tables for people*).
    *
    * @default {false}
    */
-  readonly materialise?: boolean;
+  readonly materialise?: boolean | { readonly jobs: ObjectStore };
 }
 
 /** Options of {@linkcode postgres}. */
@@ -53,6 +72,9 @@ export type PostgresOptions = PostgresServerOptions & DatabaseChoice;
 
 /** Options of {@linkcode mysql}. */
 export type MysqlOptions = MysqlServerOptions & DatabaseChoice;
+
+/** Options of {@linkcode bigquery}. */
+export type BigQueryOptions = BigQueryServerOptions & DatabaseChoice;
 
 /**
  * A Postgres database that every flush goes to. Several gateways need a schema each: by default
@@ -106,9 +128,44 @@ export function mysql(options: MysqlOptions): DestinationFactory {
   };
 }
 
+/**
+ * A BigQuery dataset that every flush goes to. Several gateways need a dataset each: `{gateway}` in
+ * its name stands for the gateway's id, in which what is no letter or digit is `_` and its code.
+ *
+ * @param options Where it is, who asks, and whether tables for people are kept in it.
+ * @returns What a configuration takes.
+ *
+ * @example In a lakesync.config.ts
+ * ```ts
+ * import { defineTable, string } from "@lakesync/core";
+ * import { bigquery, defineLake } from "@lakesync/deploy";
+ *
+ * const credentials = JSON.parse(
+ *   '{ "client_email": "lakesync@shop.iam.gserviceaccount.com", "private_key": "-----BEGIN …" }',
+ * );
+ * export default defineLake({
+ *   tables: [defineTable("todos", { title: string() })],
+ *   destinations: {
+ *     bq: bigquery({ credentials, project: "shop", dataset: "lake", materialise: true }),
+ *   },
+ * });
+ * ```
+ */
+export function bigquery(options: BigQueryOptions): DestinationFactory {
+  const { materialise = false, ...server } = options;
+  return async (context) => {
+    const id = context.gateway.replace(
+      /[^A-Za-z0-9]/g,
+      (char) => `_${char.charCodeAt(0).toString(16).padStart(2, "0")}`,
+    );
+    const dataset = server.dataset.replaceAll("{gateway}", id);
+    return await open(await bigqueryServer({ ...server, dataset }), { ...context, materialise });
+  };
+}
+
 async function open(
   server: Result<SqlServer>,
-  options: DestinationContext & { readonly materialise: boolean },
+  options: DestinationContext & { readonly materialise: boolean | { readonly jobs: ObjectStore } },
 ): Promise<Result<OpenDestination>> {
   const { name, store, logger, materialise } = options;
   if (!server.ok) {
@@ -116,6 +173,19 @@ async function open(
     return err(new LakeSyncError(code, `destinations.${name}: ${message}`));
   }
   const adapter = sqlAdapter({ server: server.value, name });
+  if (typeof materialise === "object") {
+    // An id may have a "~", a key may not.
+    const prefix = `${options.gateway.replaceAll("~", "%7E")}/${name}`;
+    const place: JobPlace = { store: materialise.jobs, prefix };
+    const destination = databaseDestination(adapter, {
+      materialise: objectStoreJobs({ ...place, logger }),
+    });
+    await destination.resume();
+    return ok({
+      ...destination,
+      work: (until) => consumeFlushJobs({ ...place, with: adapter, logger, ...until }),
+    });
+  }
   const jobs = storedJobs(store, { key: `materialise:${name}` });
   const destination = databaseDestination(
     adapter,
@@ -156,7 +226,9 @@ export function parseDestinations(value: unknown): Result<Destinations> {
     if (!isIdentifier(name)) return invalid(`destinations: "${name}" is no identifier`);
     if (name === "lake") return invalid("destinations.lake: that is the lake's name, take another");
     if (typeof factory !== "function") {
-      return invalid(`destinations.${name} is no destination, make it with postgres() or mysql()`);
+      return invalid(
+        `destinations.${name} is no destination, make it with postgres(), mysql() or bigquery()`,
+      );
     }
   }
   return ok(value as Destinations);

@@ -47,9 +47,10 @@ function end(text: string, code: number): void {
 
 function describe({ at, flows, destinations }: FlowsStatus, now: number): string {
   const lines = [`as of ${new Date(at).toISOString()} (${ago(at, now)})`];
-  for (const { flow, log, state, records, deltas, readAt, error } of flows) {
+  for (const { flow, log, destination, state, records, deltas, readAt, error } of flows) {
     const read = readAt === null ? "never read to its end" : `read ${ago(readAt, now)}`;
-    lines.push(`${flow} -> ${log}: ${state}, ${read}, ${records} records, ${deltas} deltas`);
+    const to = destination === undefined ? log : `${destination}, copied`;
+    lines.push(`${flow} -> ${to}: ${state}, ${read}, ${records} records, ${deltas} deltas`);
     if (error !== null) lines.push(`  ${error.code}: ${error.message}`);
   }
   for (const { log, destination, lag, cutOff } of destinations) {

@@ -6,12 +6,13 @@ import type { LoadedFlow } from "./config_flows.ts";
  * so its cursor, is the flow's own.
  *
  * @param flow The flow.
- * @param options The tables that the log at its end has; others are left out.
+ * @param options The tables that the log at its end has: others are left out; and whether a reading
+ * begins just where the last one ended, for want of a log that would sort out what comes twice.
  * @returns The source.
  */
 export function flowSource(
   flow: LoadedFlow,
-  { tables }: { tables: ReadonlySet<string> | undefined },
+  { tables, exact = false }: { tables: ReadonlySet<string> | undefined; exact?: boolean },
 ): Source {
   const { from, source, table, where, map } = flow;
   const through = (change: SourceChange): SourceChange | undefined => {
@@ -27,7 +28,7 @@ export function flowSource(
   async function* read(
     { cursor, ...rest }: Parameters<Source["read"]>[0],
   ): AsyncGenerator<Result<SourceBatch>> {
-    const start = source.resume === undefined ? cursor : source.resume(cursor);
+    const start = exact || source.resume === undefined ? cursor : source.resume(cursor);
     for await (const batch of source.read({ cursor: start, ...rest })) {
       if (!batch.ok) {
         yield batch;

@@ -17,6 +17,8 @@ export interface FlowState {
   readonly flow: string;
   /** The log that it goes into: a gateway's id, or its own. */
   readonly log: string;
+  /** The destination that it is copied to past that log, which keeps its place; left out for others. */
+  readonly destination?: string;
   /** `elsewhere`: another process has it. */
   readonly state: "reading" | "waiting" | "failed" | "elsewhere";
   /** Records read since the process started. */
@@ -71,7 +73,7 @@ export class FlowsStatusFile {
 
   /** Notes how a flow is. */
   set(state: FlowState): void {
-    this.#states.set(`${state.log}\0${state.flow}`, state);
+    this.#states.set([state.log, state.flow, state.destination].join("\0"), state);
     this.write();
   }
 

@@ -1,8 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { gunzipSync } from "node:zlib";
 import { assert, assertEquals } from "@std/assert";
-import { memoryObjectStore } from "@lakesync/adapter-memory";
-import { jsonDestination } from "@lakesync/adapter-json";
 import { recordSource } from "@lakesync/adapter-sources";
 import {
   defineTable,
@@ -11,15 +8,21 @@ import {
   type ObjectStore,
   ok,
   type PullAnswer,
+  silentLogger,
   type Source,
   string,
+  systemRandom,
   unwrapOrThrow,
 } from "@lakesync/core";
 import { ManualClock, spawnScript, test, withTempDir } from "@lakesync/testing";
-import { parseFlows } from "./config_flows.ts";
+import { createGateway, memoryLogStore } from "@lakesync/gateway";
+import { type OpenSource, parseFlows } from "./config_flows.ts";
 import type { DestinationFactory, Destinations } from "./databases.ts";
-import { type FlowsStatus, type FlowState, readFlowsStatus } from "./flows_status.ts";
+import { runFlows } from "./flows.ts";
+import { flowsInto } from "./flows_log.ts";
+import { type FlowsStatus, FlowsStatusFile, readFlowsStatus } from "./flows_status.ts";
 import { type RunningServer, startServer } from "./server.ts";
+import { deltasIn, isRead, jsonIn, statusOf } from "./testdata/flows.ts";
 
 const orders = defineTable("orders", { item: string() });
 const users = defineTable("users", { name: string() });
@@ -37,30 +40,6 @@ function shopOf(items: string[]): Source {
       columns: new Map([["item", item]]),
     }),
   });
-}
-
-/** A destination whose objects the test sees, for each log by itself. */
-function jsonIn(stores: Map<string, ObjectStore>): DestinationFactory {
-  return ({ gateway, name }) => {
-    const key = `${gateway}/${name}`;
-    if (!stores.has(key)) stores.set(key, memoryObjectStore());
-    return Promise.resolve(ok(jsonDestination({ store: stores.get(key)!, name })));
-  };
-}
-
-/** `seq table/rowId` of all deltas that a destination has. */
-async function deltasIn(store: ObjectStore | undefined): Promise<string[]> {
-  if (store === undefined) return [];
-  const found: string[] = [];
-  const { objects } = unwrapOrThrow(await store.list(""));
-  for (const { key } of objects.filter(({ key }) => key.endsWith(".gz"))) {
-    const text = new TextDecoder().decode(gunzipSync(unwrapOrThrow(await store.get(key))));
-    for (const line of text.trim().split("\n")) {
-      const { seq, delta } = JSON.parse(line);
-      found.push(`${seq} ${delta.op} ${delta.table}/${delta.rowId}`);
-    }
-  }
-  return found.sort();
 }
 
 interface Setting {
@@ -385,6 +364,15 @@ test("deno task flows tells what runs, how far it is and what failed", () =>
         deltas: 2,
         readAt: null,
         error: { code: "OFFLINE", message: "No shop today" },
+      }, {
+        flow: "shop.orders",
+        log: "flow_shop__orders",
+        destination: "pg",
+        state: "reading",
+        records: 5_000,
+        deltas: 4_000,
+        readAt: null,
+        error: null,
       }],
       destinations: [{ log: "default", destination: "pg", lag: 7, cutOff: false }],
     };
@@ -401,27 +389,65 @@ test("deno task flows tells what runs, how far it is and what failed", () =>
       `\
 shop -> default: failed, never read to its end, 3 records, 2 deltas
   OFFLINE: No shop today
+shop.orders -> pg, copied: reading, never read to its end, 5000 records, 4000 deltas
 default -> pg: lacks 7 deltas
 `,
     );
     assertEquals(await list("--json").nextJson(), status);
   }));
 
-function isRead(flow: FlowState | undefined): flow is FlowState {
-  return flow?.state === "waiting" && flow.readAt !== null;
-}
-
-/** Reads the status until it is as wanted; the test's time limit ends the waiting. */
-async function statusOf(
-  data: string,
-  wanted: (status: FlowsStatus) => boolean,
-): Promise<FlowsStatus> {
-  for (;;) {
-    const status = await readFlowsStatus(data);
-    if (status.ok && wanted(status.value)) return status.value;
-  }
-}
-
 function closing(server: RunningServer): RunningServer & AsyncDisposable {
   return { ...server, [Symbol.asyncDispose]: () => server.stop() };
 }
+
+test("of several processes on one log, each tells how far the one is that reads the source", () =>
+  withTempDir(async (dir) => {
+    const store = memoryLogStore();
+    const scheduler = new ManualClock();
+    const stop = new AbortController();
+    let broken = false;
+    const shop: OpenSource = {
+      name: "shop",
+      async *read(options) {
+        if (broken) yield err(new LakeSyncError("OFFLINE", "no shop"));
+        else yield* shopOf(["tea", "milk"]).read(options);
+      },
+    };
+    const flows = unwrapOrThrow(
+      parseFlows({ sources: { shop }, flows: [{ from: "shop", to: ["gateway"], every: 10 }] }, {
+        tables,
+        destinations: {},
+      }),
+    )!;
+    const process = async (name: string) => {
+      const gateway = unwrapOrThrow(
+        await createGateway({ id: "default", store, tables }),
+      );
+      const data = `${dir}/${name}`;
+      const status = new FlowsStatusFile({ data, clock: scheduler, logs: [gateway] });
+      const runs = flowsInto([gateway], { flows, sharded: false });
+      const { signal } = stop;
+      const random = systemRandom;
+      return {
+        running: runFlows(runs, { status, scheduler, random, logger: silentLogger, signal }),
+        async told() {
+          await status.settled();
+          const [flow] = unwrapOrThrow(await readFlowsStatus(data)).flows;
+          return [flow?.state, flow?.records, flow?.deltas, flow?.error?.code];
+        },
+      };
+    };
+    const first = await process("first");
+    await scheduler.advance(0);
+    const second = await process("second");
+    await scheduler.advance(0);
+    assertEquals(await first.told(), ["waiting", 2, 2, undefined]);
+    assertEquals(await second.told(), ["elsewhere", 2, 2, undefined]);
+    // Where the one fails, the other takes over, and the first hears of that.
+    broken = true;
+    await scheduler.advance(20_000);
+    const both = [await first.told(), await second.told()];
+    assertEquals(both.map(([, , , code]) => code), ["OFFLINE", "OFFLINE"]);
+    stop.abort();
+    await Promise.all([first.running, second.running]);
+  }));

@@ -110,8 +110,12 @@ class Backlog {
 }
 
 /** Flushes a gateway's log and tells of it. */
-export async function flushOnce(gateway: Gateway, logger: Logger): Promise<void> {
-  const flushed = await gateway.flush();
+export async function flushOnce(
+  gateway: Gateway,
+  logger: Logger,
+  options: { waitMs?: number } = {},
+): Promise<void> {
+  const flushed = await gateway.flush(options);
   if (!flushed.ok) {
     const { code, message } = flushed.error;
     logger.log("error", "flush.failed", { gateway: gateway.id, code, message });

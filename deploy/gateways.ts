@@ -4,6 +4,7 @@ import {
   err,
   LakeSyncError,
   type Logger,
+  type LogStore,
   ok,
   type Result,
   type Rules,
@@ -31,16 +32,21 @@ import {
 import { type FrontConfig, frontOf } from "./config_front.ts";
 import type { LoadedFlows } from "./config_flows.ts";
 import type { Destinations, OpenDestination } from "./databases.ts";
-import { flowLog, flowsInto, openDirect, runFlows, unread } from "./flows.ts";
+import { runFlows, unread } from "./flows.ts";
+import { type CopyPlaces, isCopied, openCopied } from "./flows_copy.ts";
+import { flowLog, flowsInto, openDirect } from "./flows_log.ts";
 import { openRoutes, type Routes } from "./flows_routes.ts";
 import { FlowsStatusFile } from "./flows_status.ts";
 import { flushOnce, flushRegularly, type FlushThresholds } from "./flushing.ts";
 import { gatewayPaths } from "./gateway_paths.ts";
-import { type LakeChoice, openLakes } from "./lake.ts";
+import { openLakes } from "./lake.ts";
+import type { LakeChoice } from "./lake_choice.ts";
+import { type Pages, withPages } from "./pages.ts";
 import { declaredOf } from "./plan.ts";
 import { writeDeclared } from "./plan_file.ts";
 import { openSharded, type ShardConfig } from "./shards.ts";
 import { openStores, type StoreChoice } from "./stores.ts";
+import { Upkeep } from "./upkeep.ts";
 
 /** Options of `openGateways`. */
 export interface GatewaysOptions extends FrontConfig {
@@ -128,6 +134,12 @@ export interface GatewaysOptions extends FrontConfig {
    */
   flushAt?: FlushThresholds;
   /**
+   * Web pages that are served beside the gateways.
+   *
+   * @default {undefined} none
+   */
+  pages?: Pages;
+  /**
    * Where log lines go.
    *
    * @default {silentLogger}
@@ -207,16 +219,25 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     logger,
   });
   if (!stores.ok) return stores;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const lake = options.lake ?? {};
+  const upkeep = new Upkeep({ data, lake, scheduler, logger, signal });
   const gateways: Gateway[] = [];
+  const kept: Gateway[] = [];
   const destinations: OpenDestination[] = [];
+  const places: LogStore[] = [];
   const closeAll = async () => {
     // Before the gateways: they keep what waits in the gateways' logs.
     for (const destination of destinations) await destination.close?.();
     for (const source of flows?.sources ?? []) await source.close?.();
-    await Promise.all(gateways.map((gateway) => gateway.close()));
+    await Promise.all([...gateways, ...places].map((opened) => opened.close()));
     await stores.value.close();
   };
-  const openLog = async (id: string, routes: Routes | undefined): Promise<Result<Gateway>> => {
+  const openPlaces = async (
+    id: string,
+    routes: Routes | undefined,
+  ): Promise<Result<CopyPlaces>> => {
     const store = await stores.value.open(id);
     if (!store.ok) return store;
     const routed = await openRoutes({
@@ -230,17 +251,27 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
       return routed;
     }
     destinations.push(...routed.value.opened);
+    return ok({ store: store.value, destinations: routed.value.destinations });
+  };
+  const openLog = async (id: string, routes: Routes | undefined): Promise<Result<Gateway>> => {
+    const opened = await openPlaces(id, routes);
+    if (!opened.ok) return opened;
+    const { store, destinations } = opened.value;
+    const intoLake = destinations.some(({ name }) => name === "lake");
     const gateway = await createGateway({
       id,
-      store: store.value,
-      destinations: routed.value.destinations,
+      store,
+      destinations,
       sources: flows?.sources.filter(({ stateful }) => stateful !== true) ?? [],
+      ...(lakes.value.checkpoints && { checkpointObjects: lakes.value.checkpoints }),
       checkpointCache: { store: fileObjectStore({ directory: join(data, "cache") }) },
       limits,
       logger,
+      ...(intoLake && { maintenance: () => upkeep.stats(id) }),
     });
+    if (gateway.ok && intoLake) kept.push(gateway.value);
     if (gateway.ok) gateways.push(gateway.value);
-    else await store.value.close();
+    else await store.close();
     return gateway;
   };
   const open = (id: string) => openLog(id, flows?.routes);
@@ -257,14 +288,20 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const served = [...gateways];
   for (const flow of direct) {
     const routes: Routes = new Map(flow.direct.map((name) => [name, undefined]));
-    const opened = await openDirect(flow, { tables, open: (id) => openLog(id, routes) });
+    const opened = isCopied(flow)
+      ? await openCopied(flow, async (id) => {
+        const opened = await openPlaces(id, routes);
+        if (opened.ok) places.push(opened.value.store);
+        return opened;
+      })
+      : await openDirect(flow, { tables, open: (id) => openLog(id, routes) });
     if (!opened.ok) {
       await closeAll();
       return opened;
     }
-    runs.push(opened.value);
+    runs.push(...opened.value);
   }
-  const handler = createHandler({
+  const routes = createHandler({
     gateways: services,
     logger,
     limits,
@@ -272,10 +309,11 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     ...(rates !== undefined && { rateLimiter: memoryRateLimiter(rates) }),
     ...(auth !== undefined && { auth: createAuth(auth) }),
   });
-  const stopping = new AbortController();
-  const { signal } = stopping;
+  const { pages } = options;
+  const handler = pages === undefined ? routes : withPages(routes, pages, logger);
   const everyMs = flushEvery * 1000;
   const flushing = flushRegularly(served, { everyMs, flushAt, scheduler, logger, signal });
+  const keeping = upkeep.run(kept);
   const status = new FlowsStatusFile({ data, clock: systemClock, logs: gateways });
   if (tables !== undefined) {
     const declared = declaredOf({
@@ -302,10 +340,10 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     await handler.drain({ signal: patience.signal });
     await Promise.race([stopListening(), grace()]);
     ended.abort();
-    await flushing;
+    await Promise.all([flushing, keeping]);
     // A source that does not heed its signal is left behind: its batch is not taken.
     await Promise.race([flowing, scheduler.delay(GRACE_MS)]);
-    for (const gateway of gateways) await flushOnce(gateway, logger);
+    for (const gateway of gateways) await flushOnce(gateway, logger, { waitMs: GRACE_MS });
     const idle = Promise.all(destinations.map((destination) => destination.idle?.()));
     await Promise.race([idle, scheduler.delay(GRACE_MS)]);
     if (flows !== undefined) status.write();

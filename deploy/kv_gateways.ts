@@ -112,8 +112,11 @@ export async function openKvGateways(
   return ok({ handler, flush, close });
 }
 
+/** What does not run for long waits for destinations behind the first. */
+const FLUSH_WAIT_MS = 20_000;
+
 async function flushGateway(gateway: Gateway, logger: Logger): Promise<void> {
-  const flushed = await gateway.flush();
+  const flushed = await gateway.flush({ waitMs: FLUSH_WAIT_MS });
   if (flushed.ok) {
     const { deltas } = flushed.value;
     if (deltas > 0) logger.log("info", "flush.done", { gateway: gateway.id, ...flushed.value });

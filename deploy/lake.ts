@@ -10,90 +10,15 @@ import {
 } from "@lakesync/adapter-iceberg";
 import { jsonDestination } from "@lakesync/adapter-json";
 import { credentialsFromEnv, type S3ObjectStore, s3ObjectStore } from "@lakesync/adapter-s3";
-import { type Destination, err, LakeSyncError, ok, type Result } from "@lakesync/core";
-
-/** Where a server's lakes are, and what they are made of. */
-export interface LakeChoice {
-  /**
-   * `s3://BUCKET/PREFIX`: each gateway's lake is in the folder of its id there.
-   *
-   * @default {undefined} `lake/` in the data directory
-   */
-  url?: string;
-  /**
-   * Where S3 is; `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` say it too.
-   *
-   * @default {undefined} at AWS
-   */
-  endpoint?: string;
-  /**
-   * S3's region; `AWS_REGION` says it too.
-   *
-   * @default {"us-east-1"}
-   */
-  region?: string;
-  /**
-   * Whether the bucket is the first part of S3's paths.
-   *
-   * @default {undefined} where there is an endpoint
-   */
-  pathStyle?: boolean;
-  /**
-   * An Iceberg REST catalogue, which then says where the tables are. `LAKESYNC_CATALOGUE_TOKEN` is a
-   * bearer token for it, `LAKESYNC_CATALOGUE_CREDENTIAL` (`id:secret`) is for OAuth2.
-   *
-   * @default {undefined} none
-   */
-  catalogue?: CatalogueChoice;
-  /**
-   * `iceberg` tables, or the deltas as gzipped NDJSON.
-   *
-   * @default {"iceberg"}
-   */
-  format?: "iceberg" | "json";
-}
-
-/** Which REST catalogue. */
-export interface CatalogueChoice {
-  /** Its URL, without `/v1`. */
-  url: string;
-  /**
-   * Its warehouse.
-   *
-   * @default {undefined} its own choice
-   */
-  warehouse?: string;
-  /**
-   * The namespace, levels divided by dots; `{gateway}` stands for the gateway's id.
-   *
-   * @default {"lakesync_{gateway}"}
-   */
-  namespace?: string;
-  /**
-   * Whether it lends keys for the tables' files; else they are S3's from the environment.
-   *
-   * @default {false}
-   */
-  vended?: boolean;
-  /**
-   * Sign requests by AWS Signature 4, for this service.
-   *
-   * @default {undefined} no
-   */
-  sigv4?: "s3tables" | "glue";
-  /**
-   * OAuth2's scope.
-   *
-   * @default {"catalog"}
-   */
-  scope?: string;
-  /**
-   * Where OAuth2 tokens are got.
-   *
-   * @default {undefined} from the catalogue
-   */
-  tokenUrl?: string;
-}
+import {
+  type Destination,
+  err,
+  LakeSyncError,
+  type ObjectStore,
+  ok,
+  type Result,
+} from "@lakesync/core";
+import type { CatalogueChoice, LakeChoice } from "./lake_choice.ts";
 
 /** The environment's variables. */
 export type Env = { readonly [name: string]: string | undefined };
@@ -104,6 +29,8 @@ export interface Lakes {
   catalogue(id: string): Catalogue | undefined;
   /** What a gateway flushes to. */
   destination(id: string): Destination;
+  /** Where the gateways' instances share checkpoints; undefined where they do not. */
+  readonly checkpoints: ObjectStore | undefined;
 }
 
 /** Options of {@linkcode openLakes}. */
@@ -125,6 +52,22 @@ export interface OpenLakesOptions {
  * `If-None-Match`, without which two writers would overwrite each other's commits.
  */
 export async function openLakes(options: OpenLakesOptions): Promise<Result<Lakes>> {
+  const tables = await openTables(options);
+  if (!tables.ok) return tables;
+  const { url, checkpoints = url && `${url.replace(/\/+$/, "")}/_checkpoints` } = options.choice;
+  if (checkpoints === undefined) return ok({ ...tables.value, checkpoints });
+  const open = bucketAt(checkpoints, options);
+  if (!open.ok) return open;
+  try {
+    return ok({ ...tables.value, checkpoints: open.value("") });
+  } catch (thrown) {
+    return invalid(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+async function openTables(
+  options: OpenLakesOptions,
+): Promise<Result<Omit<Lakes, "checkpoints">>> {
   const { choice, directory, env } = options;
   const { format = "iceberg", catalogue, url } = choice;
   if (catalogue !== undefined) {
@@ -154,32 +97,42 @@ export async function openLakes(options: OpenLakesOptions): Promise<Result<Lakes
 
 async function openBucket(
   url: string,
-  { choice, env }: { choice: LakeChoice; env: Env },
+  options: { choice: LakeChoice; env: Env },
 ): Promise<Result<(id: string) => S3ObjectStore>> {
+  const open = bucketAt(url, options);
+  if (!open.ok) return open;
+  try {
+    const probed = await open.value("").probe();
+    return probed.ok ? open : probed;
+  } catch (thrown) {
+    return invalid(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+}
+
+/** Folders of a bucket. */
+function bucketAt(
+  url: string,
+  { choice, env }: { choice: LakeChoice; env: Env },
+): Result<(folder: string) => S3ObjectStore> {
   const place = parseS3(url);
   if (place === undefined) return invalid(`The lake "${url}" is no s3://BUCKET/PREFIX`);
   const credentials = credentialsFromEnv(env);
   if (!credentials.ok) return credentials;
-  const open = (folder: string): S3ObjectStore =>
+  return ok((folder) =>
     s3ObjectStore({
       bucket: place.bucket,
       // Of the characters that an id may have, keys may not have this one.
       prefix: [place.prefix, folder.replaceAll("~", "%7E")].filter(Boolean).join("/"),
       credentials: credentials.value,
       ...s3Settings(choice, env),
-    });
-  try {
-    const probed = await open("").probe();
-    return probed.ok ? ok(open) : probed;
-  } catch (thrown) {
-    return invalid(thrown instanceof Error ? thrown.message : String(thrown));
-  }
+    })
+  );
 }
 
 function openCatalogue(
   about: CatalogueChoice,
   { choice, env }: { choice: LakeChoice; env: Env },
-): Result<Lakes> {
+): Result<Omit<Lakes, "checkpoints">> {
   const auth = authOf(about, { choice, env });
   if (!auth.ok) return auth;
   // Where they are needed and are not there, the first request to S3 says so.

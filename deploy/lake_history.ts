@@ -196,7 +196,7 @@ function toEntry(row: QueryRow, schema: TableSchema): FlushEntry {
   for (const { name, type } of schema.columns) {
     if (!carried.has(name)) continue;
     const value = row[lakeColumnName(name)] ?? null;
-    columns.push({ column: name, value: value === null ? null : TO_WIRE[type](value) });
+    columns.push({ column: name, value: value === null ? null : QUERY_TO_WIRE[type](value) });
   }
   const txId = row["_tx_id"] as string | null;
   const content = {
@@ -212,7 +212,7 @@ function toEntry(row: QueryRow, schema: TableSchema): FlushEntry {
 }
 
 /** A value of a query's result (never null) in wire form. */
-const TO_WIRE: Readonly<Record<ColumnType, (value: QueryValue) => JsonValue>> = {
+export const QUERY_TO_WIRE: Readonly<Record<ColumnType, (value: QueryValue) => JsonValue>> = {
   string: (value) => value as string,
   number: (value) => value as number,
   integer: (value) => typeof value === "bigint" ? value.toString() : value as number,

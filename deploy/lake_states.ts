@@ -38,9 +38,6 @@ export function lakeStates(catalogue: Catalogue): FindState {
     if (metadata === undefined || live === undefined) return ok(undefined);
     if (metadata.properties["lakesync.kind"] !== "state") return ok(undefined);
     const known = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]));
-    // Deleted positions are for readers of the table itself: the changes say the same.
-    const deletes = known.get(live)?.summary["total-position-deletes"] ?? "0";
-    if (deletes !== "0") return ok(undefined);
     let snapshot = known.get(live);
     while (snapshot !== undefined) {
       const { summary } = snapshot;

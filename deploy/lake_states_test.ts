@@ -1,6 +1,7 @@
 import { fileObjectStore } from "@lakesync/adapter-file";
 import {
   compactTable,
+  type CompactTableOptions,
   filesCatalogue,
   icebergDestination,
   icebergLake,
@@ -24,7 +25,7 @@ import {
   type Watermark,
 } from "@lakesync/core";
 import { makeDelta, Prng, test, withTempDir } from "@lakesync/testing";
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { lakeStates } from "./lake_states.ts";
 
 const table = "things";
@@ -43,10 +44,12 @@ const GROWN: TableSchema = {
 /** Random changes of few rows with few stamps, so that many tie, come late or hit deleted rows. */
 class History {
   readonly #prng: Prng;
+  readonly #rows: number;
   #seq = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, rows: number) {
     this.#prng = new Prng(seed);
+    this.#rows = rows;
   }
 
   next({ columns }: TableSchema): FlushEntry {
@@ -61,7 +64,7 @@ class History {
     const delta: Delta = makeDelta({
       op,
       table,
-      rowId: `r${prng.int(0, 30)}`,
+      rowId: `r${prng.int(0, this.#rows)}`,
       clientId: prng.pick(["a", "b", "c"]),
       hlc: String(prng.int(1, 60)),
       columns: op === "DELETE" ? [] : columns.filter(() => prng.chance(0.5)).map((column) => ({
@@ -90,9 +93,9 @@ class World {
   /** The files that the analyst of the state table has opened. */
   readonly opened: string[] = [];
 
-  constructor(directory: string, seed: number) {
+  constructor(directory: string, seed: number, rows = 30) {
     this.#store = fileObjectStore({ directory });
-    this.#history = new History(seed);
+    this.#history = new History(seed, rows);
   }
 
   async analyst({ ofState }: { ofState: boolean }): Promise<Analyst> {
@@ -137,9 +140,17 @@ class World {
     this.#fresh = some(5);
   }
 
-  async compact(): Promise<void> {
-    const outcome = unwrapOrThrow(await compactTable({ store: this.#store, table }));
+  async compact(options: Pick<CompactTableOptions, "deletes" | "buckets"> = {}): Promise<void> {
+    const outcome = unwrapOrThrow(await compactTable({ store: this.#store, table, ...options }));
     assertEquals(outcome.status, "compacted");
+  }
+
+  /** How many rows are said to be gone from files that stay. */
+  async gone(): Promise<number> {
+    const { metadata } = unwrapOrThrow(await filesCatalogue(this.#store).load(table))!;
+    const live = metadata["current-snapshot-id"];
+    const { summary } = metadata.snapshots.find((one) => one["snapshot-id"] === live)!;
+    return Number(summary["total-position-deletes"]) + Number(summary["total-equality-deletes"]);
   }
 }
 
@@ -179,3 +190,31 @@ test("rows are the same from a state table and newer changes as from all changes
     });
   }
 });
+
+for (const deletes of ["positions", "vectors", "equality"] as const) {
+  test(`rows are the same from a state table whose files stay, with deletes: ${deletes}`, async () => {
+    await withTempDir(async (directory) => {
+      const world = new World(directory, 7, 1000);
+      const ofAll = await world.analyst({ ofState: false });
+      const ofState = await world.analyst({ ofState: true });
+      await world.goOn(3000);
+      await world.compact({ deletes, buckets: 2 });
+      const gone: number[] = [];
+      for (let round = 0; round < 4; round++) {
+        await world.goOn(10);
+        await world.compact({ deletes });
+        await world.goOn(3);
+        gone.push(await world.gone());
+        world.opened.length = 0;
+        for (const where of ["", "WHERE id = 'r7'", "WHERE n IS NULL AND title = 'a'"]) {
+          const sql = `SELECT * FROM ${table} ${where} ORDER BY id`;
+          assertEquals(await rowsOf(ofState, sql), await rowsOf(ofAll, sql), sql);
+        }
+        assert(world.opened.some((url) => url.includes(`/${table}/`)), "the state is read");
+      }
+      assert(gone.at(-1)! > 3, `${gone}`);
+      await ofAll.close();
+      await ofState.close();
+    });
+  });
+}

@@ -12,7 +12,8 @@ import {
   withTempDir,
 } from "@lakesync/testing";
 import { assert, assertEquals } from "@std/assert";
-import { type Env, type LakeChoice, openLakes } from "./lake.ts";
+import { type Env, openLakes } from "./lake.ts";
+import type { LakeChoice } from "./lake_choice.ts";
 import { startServer } from "./server.ts";
 
 const { program, skip: noMinio } = findMinio();

@@ -14,6 +14,7 @@ import {
   maintenanceLease,
   type NamedLake,
 } from "./maintaining.ts";
+import { maintenanceEngine } from "./maintain_engine.ts";
 import { openLake } from "./open_lake.ts";
 import { fail, logger } from "./program.ts";
 import { openStores } from "./stores.ts";
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
 
 /** The lakes; with a lease each, where several processes may share the gateways' stores. */
 async function openLakes(
-  { data, lake, config, gateways, store, dryRun, compact, deletes }: MaintainArgs,
+  { data, lake, config, gateways, store, dryRun, compact, deletes, engine }: MaintainArgs,
 ): Promise<{ lakes: readonly NamedLake[]; close: () => Promise<void> }> {
   const lakes: NamedLake[] = [];
   const closing: (() => Promise<void>)[] = [];
@@ -71,6 +72,8 @@ async function openLakes(
     })
     : undefined;
   if (stores?.ok === false) return fail(stores.error, 1);
+  const folds = await maintenanceEngine(engine);
+  if (!folds.ok) return fail(folds.error, 2);
   for (const gateway of gateways) {
     const catalogue = await openLake({ data, id: gateway, config, lake, env: process.env });
     if (!catalogue.ok) return fail(catalogue.error, 1);
@@ -84,6 +87,7 @@ async function openLakes(
         dryRun,
         compact,
         deletes,
+        engine: folds.value,
         ...(log !== undefined && { lease: maintenanceLease(log.value, { random: systemRandom }) }),
       },
     });

@@ -1,8 +1,12 @@
 import { parseArgs } from "node:util";
 import { err, LakeSyncError, ok, type Result } from "@lakesync/core";
+import { DELETES } from "./lake_choice.ts";
+import type { EngineName } from "./maintain_engine.ts";
 import { isGatewayId } from "./open_lake.ts";
 import { parseStore } from "./store_args.ts";
 import type { StoreChoice } from "./stores.ts";
+
+const ENGINES: readonly EngineName[] = ["duckdb", "streaming"];
 
 /** What `maintain` was asked for. */
 export interface MaintainArgs {
@@ -21,7 +25,9 @@ export interface MaintainArgs {
   /** Whether tables of current rows are made and kept. */
   readonly compact: boolean;
   /** How rows that changed are taken out of their files. */
-  readonly deletes: "rewrite" | "positions";
+  readonly deletes: typeof DELETES[number];
+  /** What folds changes into rows; undefined: DuckDB where it can be loaded. */
+  readonly engine: EngineName | undefined;
   /** Again after so many seconds; undefined: once. */
   readonly every: number | undefined;
 }
@@ -38,7 +44,10 @@ export const MAINTAIN_USAGE = `maintain [flags]    keeps the lakes of gateways i
   --store-url URL   where a postgres or kv store is; better LAKESYNC_STORE_URL: passwords show here
   --dry-run         only tells what there is to do
   --no-compact      makes no tables of current rows
-  --position-deletes  leaves files of which few rows changed, and tells which of their rows are gone
+  --deletes FORM    how rows that changed are taken out of their files (rewrite):
+                    rewrite writes these files anew; positions, vectors (format version 3) and
+                    equality leave them and say which rows are gone: see docs/lake.md
+  --engine NAME     duckdb or streaming                     (duckdb where it can be loaded)
   --every SECONDS   goes on, so many seconds after each run (once)
   --help            this text
 
@@ -65,7 +74,8 @@ export function parseMaintainArgs(
     "store-url"?: string;
     "dry-run"?: boolean;
     "no-compact"?: boolean;
-    "position-deletes"?: boolean;
+    deletes?: string;
+    engine?: string;
     every?: string;
     help?: boolean;
   };
@@ -81,7 +91,8 @@ export function parseMaintainArgs(
         "store-url": { type: "string" },
         "dry-run": { type: "boolean" },
         "no-compact": { type: "boolean" },
-        "position-deletes": { type: "boolean" },
+        deletes: { type: "string" },
+        engine: { type: "string" },
         every: { type: "string" },
         help: { type: "boolean" },
       },
@@ -94,6 +105,14 @@ export function parseMaintainArgs(
   if (data === "") return invalid("--data is empty: name a directory");
   if (every !== undefined && !/^[1-9]\d{0,6}$/.test(every)) {
     return invalid(`--every ${every} is no number of seconds: take 1 to 9999999`);
+  }
+  const deletes = DELETES.find((form) => form === (values.deletes ?? "rewrite"));
+  if (deletes === undefined) {
+    return invalid(`--deletes ${values.deletes} is unknown: take ${DELETES.join(", ")}`);
+  }
+  const engine = ENGINES.find((name) => name === values.engine);
+  if (engine === undefined && values.engine !== undefined) {
+    return invalid(`--engine ${values.engine} is unknown: take ${ENGINES.join(" or ")}`);
   }
   const bad = gateway.find((id) => !isGatewayId(id));
   if (bad !== undefined) {
@@ -112,7 +131,8 @@ export function parseMaintainArgs(
     store: store.value,
     dryRun: values["dry-run"] === true,
     compact: values["no-compact"] !== true,
-    deletes: values["position-deletes"] === true ? "positions" : "rewrite",
+    deletes,
+    engine,
     every: every === undefined ? undefined : Number(every),
   });
 }

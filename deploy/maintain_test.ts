@@ -147,6 +147,15 @@ test("Flags of maintain that cannot be meant are refused with what to do", () =>
     dryRun: true,
     compact: false,
     deletes: "rewrite",
+    engine: undefined,
     every: 60,
   });
+  const chosen = parseMaintainArgs(["--deletes", "vectors", "--engine", "streaming"], {});
+  assert(chosen.ok && chosen.value !== "help");
+  assertEquals([chosen.value.deletes, chosen.value.engine], ["vectors", "streaming"]);
+  assertEquals(
+    message("--deletes", "all"),
+    "--deletes all is unknown: take rewrite, positions, vectors, equality",
+  );
+  assertEquals(message("--engine", "spark"), "--engine spark is unknown: take duckdb or streaming");
 });

@@ -1,10 +1,12 @@
 import { maintainLake, type MaintainLakeOptions } from "@lakesync/adapter-iceberg";
 import type { MaintenanceLease, MaintenanceStep } from "@lakesync/adapter-iceberg";
+import { ok } from "@lakesync/core";
 import type { Logger, LogStore, Random, Result, Scheduler } from "@lakesync/core";
+import { maintenanceEngine } from "./maintain_engine.ts";
 
 const LEASE = "maintain";
 
-/** A lease is renewed before each step; none takes so long but a large compaction. */
+/** Where a lease is renewed before each step: none takes so long but a large compaction. */
 const LEASE_MS = 3_600_000;
 
 /** A lake with the name that it has in logs. */
@@ -19,22 +21,24 @@ export interface NamedLake {
  * A gateway store's lease as maintenance takes it: of all instances on one store one maintains.
  *
  * @param store The gateway's log store.
- * @param options What this instance's name is made of.
+ * @param options What this instance's name is made of, and for how long it takes the lease at a time:
+ * an hour, where nothing is said.
  * @returns The lease.
  */
 export function maintenanceLease(
   store: Pick<LogStore, "acquireLease" | "releaseLease">,
-  { random }: { random: Random },
+  { random, ttlMs = LEASE_MS }: { random: Random; ttlMs?: number },
 ): MaintenanceLease {
   const holder = random.uuid();
   return {
-    acquire: () => store.acquireLease(LEASE, { holder, ttlMs: LEASE_MS }),
+    acquire: () => store.acquireLease(LEASE, { holder, ttlMs }),
     release: () => store.releaseLease(LEASE, { holder }),
   };
 }
 
 /**
- * Maintains a lake once and tells of each step.
+ * Maintains a lake once and tells of each step. Where its options name no engine it is compacted with
+ * DuckDB, if that can be loaded.
  *
  * @param lake The lake.
  * @param logger Where the steps are told.
@@ -44,6 +48,10 @@ export async function maintainOnce(
   { gateway, options }: NamedLake,
   logger: Logger,
 ): Promise<Result<boolean>> {
+  const engine = options.engine === undefined
+    ? await maintenanceEngine(undefined)
+    : ok(options.engine);
+  if (!engine.ok) return engine;
   let failed = false;
   const onStep = (step: MaintenanceStep): void => {
     if (step.step === "failed") {
@@ -52,10 +60,11 @@ export async function maintainOnce(
       logger.log("error", "maintain.failed", { gateway, table, during, code, message });
     } else {
       const { step: name, ...facts } = step;
-      logger.log("info", `maintain.${name}`, { gateway, ...facts });
+      const by = name === "compact" ? { engine: engine.value.name } : {};
+      logger.log("info", `maintain.${name}`, { gateway, ...facts, ...by });
     }
   };
-  const outcome = await maintainLake({ ...options, onStep });
+  const outcome = await maintainLake({ ...options, engine: engine.value, onStep });
   if (!outcome.ok) return outcome;
   if (outcome.value.status === "busy") logger.log("info", "maintain.busy", { gateway });
   return { ok: true, value: !failed && outcome.value.status === "done" };

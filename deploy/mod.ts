@@ -4,6 +4,7 @@
  * @module
  */
 export { defineLake, type LakeConfig, loadConfig, type LoadedConfig } from "./config.ts";
+export type { CopyChoice } from "./config_flows_copy.ts";
 export type {
   FlowsConfig,
   GatewayFlow,
@@ -20,6 +21,8 @@ export { type Fetch, listen, type Listener, type ListenOptions, type Upgrade } f
 export { jsonLogger, type JsonLoggerOptions } from "./logger.ts";
 export { type GatewayPaths, gatewayPaths } from "./gateway_paths.ts";
 export {
+  bigquery,
+  type BigQueryOptions,
   type DatabaseChoice,
   type DestinationContext,
   type DestinationFactory,
@@ -32,8 +35,11 @@ export {
 } from "./databases.ts";
 export type { FlushThresholds } from "./flushing.ts";
 export type { GatewaysOptions } from "./gateways.ts";
-export type { CatalogueChoice, LakeChoice } from "./lake.ts";
+export type { CatalogueChoice, LakeChoice, MaintainChoice } from "./lake_choice.ts";
+export { icebergSource, type IcebergSourceOptions } from "./iceberg_source.ts";
 export { lakeStates } from "./lake_states.ts";
+export { lifecycle, type LifecycleChoice } from "./lifecycle.ts";
+export type { Pages } from "./pages.ts";
 export { rebuildLog, type RebuildLogOptions, type RebuildReport } from "./rebuild_log.ts";
 export { type RunningServer, type ServerOptions, startServer } from "./server.ts";
 export type { ShardConfig } from "./shards.ts";

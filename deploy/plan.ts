@@ -18,6 +18,8 @@ export interface DeclaredFlow {
   readonly from: string;
   readonly to: readonly string[];
   readonly every: number;
+  /** Whether it is copied, without a log between. */
+  readonly copy?: true;
 }
 
 /** What a changed configuration does. */
@@ -45,10 +47,11 @@ export function declaredOf(config: {
     rules,
     shards,
     routes,
-    flows: (flows?.flows ?? []).map(({ from, toGateway, direct, every }) => ({
+    flows: (flows?.flows ?? []).map(({ from, toGateway, direct, every, copy }) => ({
       from,
       to: [...toGateway ? ["gateway"] : [], ...direct],
       every,
+      ...(copy !== undefined && { copy: true }),
     })),
   };
 }
@@ -146,7 +149,7 @@ function* routeChanges(before: Declared, after: Declared): Generator<PlannedChan
 
 function* flowChanges(before: Declared, after: Declared): Generator<PlannedChange> {
   const old = new Map(before.flows.map((flow) => [flow.from, flow]));
-  for (const { from, to, every } of after.flows) {
+  for (const { from, to, every, copy } of after.flows) {
     const there = old.get(from);
     old.delete(from);
     if (there === undefined) {
@@ -162,6 +165,17 @@ function* flowChanges(before: Declared, after: Declared): Generator<PlannedChang
       yield warning(`flow "${from}" goes to "${name}" no longer; what is there stays`);
     }
     if (every !== there.every) yield note(`flow "${from}" is read every ${every} s`);
+    if (copy === true && there.copy !== true) {
+      yield warning(
+        `flow "${from}" is to be copied: it fails where its destinations have something of its log, ` +
+          "declare new ones",
+      );
+    }
+    if (copy !== true && there.copy === true) {
+      yield warning(
+        `flow "${from}" is copied no longer: it is read and written once more, by a log`,
+      );
+    }
   }
   for (const from of old.keys()) {
     yield warning(`flow "${from}" ends; what it brought stays, and so does its place`);

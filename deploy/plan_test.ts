@@ -85,6 +85,18 @@ test("flows that begin, end and change are told", () => {
   );
 });
 
+test("a flow that is copied from now on, or no longer, is warned of", () => {
+  const logged = { from: "shop.orders", to: ["pg"], every: 60 };
+  const [log, copy] = [[logged], [{ ...logged, copy: true as const }]]
+    .map((flows): Declared => ({ ...BEFORE, flows }));
+  assertEquals(told(copy!, log), [
+    'warning: flow "shop.orders" is to be copied: it fails where its destinations have something of its log, declare new ones',
+  ]);
+  assertEquals(told(log!, copy), [
+    'warning: flow "shop.orders" is copied no longer: it is read and written once more, by a log',
+  ]);
+});
+
 test("deno task plan compares a configuration with what the server was last started with", () =>
   withTempDir(async (dir) => {
     const data = join(dir, "data");

@@ -88,7 +88,7 @@ test("a column that is added reaches lake, analysts and new apps; old files, sna
     await early.close();
     await server.stop();
 
-    // Version 2 on the gateway. An app of version 1 sees and changes what it knows.
+    // Version 2 on the gateway. An app of version 1 changes what it knows, and its SQLite learns the rest.
     server = await serve([after.schema]);
     const late = await open(after, "early", server);
     await sync(late);
@@ -102,10 +102,11 @@ test("a column that is added reaches lake, analysts and new apps; old files, sna
     await sync(old);
     const known = unwrapOrThrow(await old.query("SELECT * FROM todos ORDER BY id"));
     assertEquals(known.map((row) => ({ ...row })), [
-      { id: "1", title: "Oat milk" },
-      { id: "2", title: null },
-      { id: "3", title: "Tea" },
+      { id: "1", title: "Oat milk", priority: 1 },
+      { id: "2", title: null, priority: 2 },
+      { id: "3", title: "Tea", priority: null },
     ]);
+    assertEquals(unwrapOrThrow(await old.tables.todos.get("1")), { id: "1", title: "Oat milk" });
 
     // The same device, its app updated: its SQLite gets the column, with what was there before.
     const grown = await open(after, "growing", server);

@@ -15,8 +15,12 @@ export interface ServeArgs {
   readonly config: string | undefined;
   /** Where the lake is; undefined where nothing is said. */
   readonly lake: string | undefined;
+  /** Seconds between runs of the lake's upkeep, 0 for never; undefined where nothing is said. */
+  readonly maintain: number | undefined;
   /** The pages that are let in; undefined where nothing is said. */
   readonly origins: readonly string[] | undefined;
+  /** The module that answers for web pages; undefined for none. */
+  readonly pages: string | undefined;
   /** How requests are authenticated; undefined for not at all. */
   readonly auth: ServeAuth | undefined;
 }
@@ -38,7 +42,9 @@ export const SERVE_USAGE = `serve [flags]    starts a gateway
   --gateway ID      a gateway to serve; may be repeated   (default)
   --config FILE     a lakesync.config.ts
   --lake URL        s3://BUCKET/PREFIX: the lake there, without a catalogue; also LAKESYNC_LAKE
+  --maintain SECS   how often the lake is compacted and cleared up, 0 for never  (3600)
   --origin ORIGIN   web pages that may ask: https://app.example.org; may be repeated
+  --pages FILE      a module whose default export answers requests for web pages
   --help            this text
 
 LAKESYNC_JWT_SECRET (comma-separated, the first signs) or LAKESYNC_JWKS_URL authenticate requests.
@@ -66,7 +72,9 @@ export function parseServeArgs(
     gateway?: string[];
     config?: string;
     lake?: string;
+    maintain?: string;
     origin?: string[];
+    pages?: string;
     help?: boolean;
   };
   try {
@@ -81,7 +89,9 @@ export function parseServeArgs(
         gateway: { type: "string", multiple: true },
         config: { type: "string" },
         lake: { type: "string" },
+        maintain: { type: "string" },
         origin: { type: "string", multiple: true },
+        pages: { type: "string" },
         help: { type: "boolean" },
       },
     }));
@@ -113,6 +123,10 @@ export function parseServeArgs(
   if (lake !== undefined && !/^s3:\/\/[^/]/.test(lake)) {
     return invalid(`--lake ${lake} is no lake: write s3://BUCKET/PREFIX`);
   }
+  const { maintain } = values;
+  if (maintain !== undefined && !/^(0|[1-9]\d{0,5})$/.test(maintain)) {
+    return invalid(`--maintain ${maintain} is no number of seconds: take 0 (never) to 999999`);
+  }
   const origins = originsOf(values.origin, env["LAKESYNC_ORIGINS"]);
   if (!origins.ok) return origins;
   const auth = authOf(env);
@@ -130,7 +144,9 @@ export function parseServeArgs(
     gateways: gateway,
     config: values.config,
     lake,
+    maintain: maintain === undefined ? undefined : Number(maintain),
     origins: origins.value,
+    pages: values.pages,
     auth: auth.value,
   });
 }

@@ -14,7 +14,9 @@ test("parseServeArgs() has the defaults of the usage text", () => {
       gateways: ["default"],
       config: undefined,
       lake: undefined,
+      maintain: undefined,
       origins: undefined,
+      pages: undefined,
       auth: undefined,
     },
   });
@@ -37,6 +39,10 @@ test("parseServeArgs() reads every flag", () => {
     "b",
     "--config",
     "c.ts",
+    "--maintain",
+    "600",
+    "--pages",
+    "p.ts",
   ];
   const parsed = parseServeArgs(args, {});
   assert(parsed.ok);
@@ -48,7 +54,9 @@ test("parseServeArgs() reads every flag", () => {
     gateways: ["a", "b"],
     config: "c.ts",
     lake: undefined,
+    maintain: 600,
     origins: undefined,
+    pages: "p.ts",
     auth: undefined,
   });
 });
@@ -126,6 +134,8 @@ const REFUSED: readonly [args: string[], env: Record<string, string>, reason: st
   [[], { LAKESYNC_JWT_SECRET: " , " }, "LAKESYNC_JWT_SECRET is set but has no secret in it"],
   [["--origin", "*"], {}, "--origin: * is no exact origin"],
   [[], { LAKESYNC_ORIGINS: "https://a.example/" }, "LAKESYNC_ORIGINS: https://a.example/ is no"],
+  [["--maintain", "often"], {}, "--maintain often is no number of seconds"],
+  [["--maintain", "-1"], {}, "--maintain"],
   [[], { LAKESYNC_JWKS_URL: "u" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
   [[], { LAKESYNC_JWKS_URL: "file:///keys" }, "LAKESYNC_JWKS_URL is not an http or https URL"],
 ];

@@ -1,5 +1,6 @@
 import { type Logger, ok, type Result } from "@lakesync/core";
 import { loadConfig } from "./config.ts";
+import { loadPages } from "./pages.ts";
 import type { ServeArgs } from "./serve_args.ts";
 import type { ServerOptions } from "./server.ts";
 
@@ -12,11 +13,13 @@ import type { ServerOptions } from "./server.ts";
  * @returns The options of a server; what is wrong with the configuration.
  */
 export async function setUp(
-  { config: path, auth, origins, lake: lakeUrl, ...args }: ServeArgs,
+  { config: path, auth, origins, lake: lakeUrl, maintain, pages: file, ...args }: ServeArgs,
   logger: Logger,
 ): Promise<Result<ServerOptions>> {
   const loaded = path === undefined ? undefined : await loadConfig(path);
   if (loaded?.ok === false) return loaded;
+  const pages = file === undefined ? undefined : await loadPages(file);
+  if (pages?.ok === false) return pages;
   const { tables, rules, limits, rates, front, shards } = loaded?.value ?? {};
   const { lake, destinations, flows, flushEvery, flushAt } = loaded?.value ?? {};
   if (auth === undefined) {
@@ -34,16 +37,20 @@ export async function setUp(
     ...args,
     ...front,
     ...(origins !== undefined && { origins }),
+    ...(pages !== undefined && { pages: pages.value }),
     ...(auth !== undefined && { auth }),
     ...(tables !== undefined && { tables }),
     ...(rules !== undefined && { rules }),
     ...(limits !== undefined && { limits }),
     ...(rates !== undefined && { rates }),
     ...(shards !== undefined && { shards }),
-    ...(lake !== undefined && { lake }),
+    lake: {
+      ...lake,
+      ...(lakeUrl !== undefined && { url: lakeUrl }),
+      ...(maintain !== undefined && { maintain: { ...lake?.maintain, every: maintain } }),
+    },
     ...(destinations !== undefined && { destinations }),
     ...(flows !== undefined && { flows }),
-    ...(lakeUrl !== undefined && { lake: { ...lake, url: lakeUrl } }),
     ...(flushEvery !== undefined && { flushEvery }),
     ...(flushAt !== undefined && { flushAt }),
     logger,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Client, createClient, httpTransport } from "@lakesync/client";
 import {
   type AppValue,
+  type ColumnSchema,
   type Delta,
   fromWire,
   type JsonValue,
@@ -154,6 +155,19 @@ export class Device {
     if (how < 3) return await table.delete(id) ? 1 : 0;
     await table.update(id, appValues(schema, valuesFor(schema, { op: "update", prng })));
     return shown(before) === shown(await table.get(id)) ? 0 : 1;
+  }
+
+  /** The tables as they are in its SQLite: with the columns that the app does not know and it has learned. */
+  async shownSchemas(): Promise<TableSchema[]> {
+    const [state] = unwrapOrThrow(await this.client.query("SELECT learned FROM lakesync_state"));
+    const { columns } = JSON.parse(state!.learned as string) as {
+      columns: [table: string, columns: ColumnSchema[]][];
+    };
+    const learned = new Map(columns);
+    return this.schemas.map((schema) => ({
+      ...schema,
+      columns: [...schema.columns, ...learned.get(schema.table) ?? []],
+    }));
   }
 
   /** A table's rows as SQL shows them. */

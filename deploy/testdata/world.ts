@@ -124,7 +124,7 @@ export class World {
   }
 
   async #checkRows(device: Device, rows: OracleRows, when: string): Promise<void> {
-    for (const schema of device.schemas) {
+    for (const schema of await device.shownSchemas()) {
       assertEquals(
         (await device.rows(schema.table)).map((row) => ({ ...row })),
         expectedRows(rows, schema, "device"),
