@@ -13,6 +13,8 @@ import {
   toLakeSyncError,
 } from "@lakesync/core";
 import { encodeBaseRow } from "./_base.ts";
+import { widened } from "./_learned.ts";
+import { insertRows } from "./_insert_rows.ts";
 import { type LocalTable, quote, toSql } from "./_local_table.ts";
 import { dropStage } from "./_open_schema.ts";
 import { reenqueue, settle } from "./_settle.ts";
@@ -32,13 +34,20 @@ export interface ApplyCheckpointOptions {
   asked: ClientState;
   /** The declared tables. */
   tables: ReadonlyMap<string, LocalTable>;
+  /** The schema version that it was asked for with. */
+  schemaVersion: number;
   /** The device's time, in ms. */
   now: number;
+  /** Told how many rows have been written, after each chunk. */
+  staged: (rows: number) => void;
 }
 
-/** What became of a checkpoint: how many rows it had; `stale` where the base moved meanwhile. */
+/**
+ * What became of a checkpoint: how many rows it had, and how many own deltas went back into the
+ * outbox; `stale` where the base moved meanwhile.
+ */
 export type CheckpointOutcome =
-  | { readonly status: "applied"; readonly rows: number }
+  | { readonly status: "applied"; readonly rows: number; readonly requeued: number }
   | { readonly status: "stale" };
 
 /**
@@ -54,9 +63,12 @@ export async function applyCheckpoint(
   checkpoint: Checkpoint,
   options: ApplyCheckpointOptions,
 ): Promise<Result<CheckpointOutcome>> {
-  const staged = await stage(database, checkpoint, options.tables);
+  const tables = widened(options.tables, options.asked.learned);
+  const staged = await stage(database, checkpoint, { tables, staged: options.staged });
   const applied = staged.ok
-    ? await database.transaction((tx) => install(tx, checkpoint, { ...options, ...staged.value }))
+    ? await database.transaction((tx) =>
+      install(tx, checkpoint, { ...options, tables, ...staged.value })
+    )
     : staged;
   if (!applied.ok || applied.value.status !== "applied") {
     // Where this fails too, the next opening or checkpoint does it.
@@ -74,8 +86,9 @@ interface Staged {
 async function stage(
   database: SqlDatabase,
   checkpoint: Checkpoint,
-  tables: ReadonlyMap<string, LocalTable>,
+  options: Pick<ApplyCheckpointOptions, "tables" | "staged">,
 ): Promise<Result<Staged>> {
+  const { tables } = options;
   const made = await database.transaction(async (tx) => {
     await dropStage(tx);
     for (const table of tables.values()) {
@@ -91,9 +104,11 @@ async function stage(
     const chunk = pending;
     pending = [];
     rows += chunk.length;
-    return await database.transaction(async (tx) => {
+    const written = await database.transaction(async (tx) => {
       greatest = maxHlc(greatest, await stageRows(tx, chunk, tables));
     });
+    if (written.ok && chunk.length > 0) options.staged(rows);
+    return written;
   };
   try {
     for await (const chunk of checkpoint.rows) {
@@ -138,8 +153,8 @@ async function stageRows(
     params.shown.push(shown);
   }
   for (const [table, params] of byTable) {
-    await tx.runMany(table.stage.base.add, params.base);
-    await tx.runMany(table.stage.shown.add, params.shown);
+    await insertRows(tx, table.stage.base.add, params.base);
+    await insertRows(tx, table.stage.shown.add, params.shown);
   }
   return greatest;
 }
@@ -149,23 +164,27 @@ async function install(
   checkpoint: Checkpoint,
   options: ApplyCheckpointOptions & Staged,
 ): Promise<CheckpointOutcome> {
-  const { asked, tables, now, rows, greatest } = options;
+  const { asked, tables, schemaVersion, now, rows, greatest } = options;
   const state = await readState(tx);
-  if (state.cursor !== asked.cursor || !sameSeq(state.seq, asked.seq) || state.due !== asked.due) {
-    return { status: "stale" };
-  }
+  const moved = state.cursor !== asked.cursor || !sameSeq(state.seq, asked.seq) ||
+    state.due !== asked.due || state.learned.tag !== asked.learned.tag;
+  if (moved) return { status: "stale" };
   for (const table of tables.values()) await swap(tx, table);
   // A log that ends before our base does was restored, whatever the gateway said.
-  if (state.due === 2 || !hasReached(checkpoint.seq, state.seq)) await reenqueue(tx);
+  const isReset = state.due === 2 || !hasReached(checkpoint.seq, state.seq);
+  const requeued = isReset ? await reenqueue(tx) : 0;
   observe(state, greatest);
   state.cursor = checkpoint.cursor;
   state.seq = checkpoint.seq;
   state.due = 0;
+  state.stated = schemaVersion;
+  // What may be seen may have become more: the tables are told once more.
+  state.learned = { ...state.learned, tag: "" };
   await writeState(tx, state);
   // What settles is in the new base and shown by it already.
   await settle(tx, state, { now, touched: new TouchedRows() });
   for (const table of tables.values()) await showOwn(tx, table);
-  return { status: "applied", rows };
+  return { status: "applied", rows, requeued };
 }
 
 /** Puts the stage tables into their places, and the app's own indexes and triggers onto them. */
@@ -193,7 +212,7 @@ async function showOwn(tx: SqlTransaction, table: LocalTable): Promise<void> {
   let after = "";
   for (;;) {
     const rows = await tx.all(
-      "SELECT json FROM lakesync_own " +
+      "SELECT json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord) " +
         "WHERE tbl = ? AND row_id > ? AND state < 4 GROUP BY row_id ORDER BY row_id LIMIT ?",
       [table.name, after, OWN_ROWS],
     );

@@ -4,6 +4,7 @@ import {
   emptyRow,
   type Hlc,
   isDelta,
+  isIdentifier,
   isVisible,
   LakeSyncError,
   mergeDelta,
@@ -13,6 +14,10 @@ import {
   type SqlTransaction,
 } from "@lakesync/core";
 import { encodeBase, readBase } from "./_base.ts";
+import { findOnTop, type FoundOwn } from "./_find_own.ts";
+import { insertRows } from "./_insert_rows.ts";
+import { learn, widened } from "./_learned.ts";
+import type { Changed } from "./_live_hub.ts";
 import type { LocalTable } from "./_local_table.ts";
 import { takeServerTime } from "./_server_time.ts";
 import { settle, settleReturned } from "./_settle.ts";
@@ -37,8 +42,8 @@ export interface ApplyPageOptions {
 
 /** What became of a page. */
 export type PageOutcome =
-  /** It is in the base; these tables changed. */
-  | { readonly status: "applied"; readonly tables: readonly string[] }
+  /** It is in the base; these rows may show differently. */
+  | { readonly status: "applied"; readonly changed: Changed }
   /** Its cursor is not the one held any more: nothing was done. */
   | { readonly status: "stale" }
   /** It cannot follow on what is held: a checkpoint is due now. */
@@ -59,17 +64,24 @@ export async function applyPage(
     await writeState(tx, state);
     return { status: "checkpoint" };
   }
-  if (page.deltas.length === 0 && page.cursor === state.cursor && sameSeq(page.seq, state.seq)) {
+  const nothing = page.deltas.length === 0 && page.cursor === state.cursor &&
+    sameSeq(page.seq, state.seq);
+  if (nothing && page.schema === undefined) {
     if (clockMoved) await writeState(tx, state);
-    return { status: "applied", tables: [] };
+    return { status: "applied", changed: new Map() };
   }
-  const own = await findOwn(tx, page.deltas);
-  if (own === undefined) {
+  const found = await findOwn(tx, page.deltas);
+  if (found === undefined) {
     state.due = 1;
     await writeState(tx, state);
     return { status: "checkpoint" };
   }
-  const base = await readTouched(tx, page.deltas, { own, tables: options.tables });
+  const { deltas: own, ords } = found;
+  const grown = page.schema === undefined
+    ? []
+    : await learn(tx, state, { schema: page.schema, declared: options.tables });
+  const tables = widened(options.tables, state.learned);
+  const base = await readTouched(tx, page.deltas, { own, tables });
   let greatest: Hlc | undefined;
   for (const item of page.deltas) greatest = maxHlc(greatest, merge(base, item, own));
   observe(state, greatest);
@@ -78,14 +90,15 @@ export async function applyPage(
   await writeState(tx, state);
 
   const changed = changedRows(page.deltas);
-  if (own.size > 0) await settleReturned(tx, [...own.keys()], { now: options.receivedAt });
+  if (own.size > 0) await settleReturned(tx, ords, { now: options.receivedAt });
   await settle(tx, state, { now: options.receivedAt, touched: changed });
-  for (const [name, rows] of base) await writeBase(tx, options.tables.get(name)!, rows);
+  for (const [name, rows] of base) await writeBase(tx, tables.get(name)!, rows);
   for (const name of changed.tables) {
-    const table = options.tables.get(name);
+    const table = tables.get(name);
     if (table !== undefined) await showRows(tx, table, changed.rows(name), base.get(name));
   }
-  return { status: "applied", tables: changed.tables };
+  const all = grown.map((name) => [name, undefined] as const);
+  return { status: "applied", changed: new Map([...changed.changed, ...all]) };
 }
 
 /**
@@ -101,21 +114,14 @@ function changedRows(items: readonly PageItem[]): TouchedRows {
 /** The rows that a page touches, as the base has them; undefined is a row that is not in it. */
 type TouchedBase = Map<string, Map<string, RowState | undefined>>;
 
-/** The page's own deltas by id; undefined where one is not held any more. */
+/** The page's own deltas by id, and their places; undefined where one is not held any more. */
 async function findOwn(
   tx: SqlTransaction,
   items: readonly PageItem[],
-): Promise<ReadonlyMap<string, Delta> | undefined> {
-  const ids = [...new Set(items.flatMap((item) => item.op === "OWN" ? [item.deltaId] : []))];
-  if (ids.length === 0) return new Map();
-  const rows = await tx.all(
-    "SELECT delta_id, json FROM lakesync_own WHERE delta_id IN (SELECT value FROM json_each(?))",
-    [JSON.stringify(ids)],
-  );
-  if (rows.length < ids.length) return undefined;
-  return new Map(
-    rows.map(({ delta_id, json }) => [delta_id as string, JSON.parse(json as string) as Delta]),
-  );
+): Promise<FoundOwn | undefined> {
+  const ids = items.flatMap((item) => item.op === "OWN" ? [item.deltaId] : []);
+  if (ids.length === 0) return { deltas: new Map(), ords: [] };
+  return await findOnTop(tx, new Set(ids));
 }
 
 async function readTouched(
@@ -200,9 +206,9 @@ async function writeBase(
   const remove = [];
   for (const [id, state] of rows) {
     if (state !== undefined && isVisible(state)) {
-      // A column that this version of the app doesn't know, as with tables above.
+      // A column that this version of the app doesn't know is kept: it may be learned or declared.
       for (const column of state.columns.keys()) {
-        if (!table.columns.has(column)) state.columns.delete(column);
+        if (!table.columns.has(column) && !isIdentifier(column)) state.columns.delete(column);
       }
       put.push([id, encodeBase(state)]);
     } else {
@@ -210,6 +216,6 @@ async function writeBase(
       remove.push([id]);
     }
   }
-  if (put.length > 0) await tx.runMany(table.base.put, put);
+  if (put.length > 0) await insertRows(tx, table.base.put, put);
   if (remove.length > 0) await tx.runMany(table.base.remove, remove);
 }

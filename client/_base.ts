@@ -1,6 +1,7 @@
 import {
   type CheckpointRow,
   type Hlc,
+  isIdentifier,
   type Register,
   type RowState,
   type SqlTransaction,
@@ -27,12 +28,15 @@ export function encodeBase(state: RowState): string {
   return `["${life.hlc}",${JSON.stringify(life.clientId)},{${columns}}]`;
 }
 
-/** The text for a checkpoint's row, with only the columns that this client knows. */
+/**
+ * The text for a checkpoint's row. Columns that this client does not know are in it, too: it may learn
+ * of them.
+ */
 export function encodeBaseRow(row: CheckpointRow, table: LocalTable): string {
   const [hlc, clientId] = row.life;
   let columns = "";
   for (const name in row.columns) {
-    if (!table.columns.has(name)) continue;
+    if (!table.columns.has(name) && !isIdentifier(name)) continue;
     columns += registerText(columns, name, row.columns[name]!, hlc, clientId);
   }
   return `["${hlc}",${JSON.stringify(clientId)},{${columns}}]`;
@@ -53,7 +57,7 @@ function registerText(
   return `${before === "" ? "" : ","}"${name}":[${value}${stamp}]`;
 }
 
-/** The state that a text stands for. */
+/** The state that {@linkcode encodeBase}'s text stands for. */
 export function decodeBase(text: string): RowState {
   const [hlc, clientId, columns] = JSON.parse(text) as StoredRow;
   const state: RowState = { life: { alive: true, hlc, clientId }, columns: new Map() };

@@ -69,7 +69,7 @@ export class Connector {
 
   async #keepOpen(stopped: AbortSignal, tried: () => void): Promise<void> {
     const { scheduler, logger } = this.#options;
-    const offOnline = onOnline(() => this.#hurry.abort());
+    const offOnline = onOnline({ online: () => this.#hurry.abort() });
     stopped.addEventListener("abort", () => this.#hurry.abort());
     for (let failures = 0; !stopped.aborted; failures++) {
       const link = await this.#connect(stopped);

@@ -1,7 +1,7 @@
 import type { Delta, ErrorCode, SqlRow, SqlTransaction } from "@lakesync/core";
 import type { LocalTable } from "./_local_table.ts";
 import type { DeadLetter } from "./status.ts";
-import type { WriteSession } from "./_write_session.ts";
+import type { WriteTarget } from "./_write_op.ts";
 
 /** Reads all letters, oldest first. */
 export const SELECT_LETTERS = "SELECT * FROM lakesync_rejected ORDER BY ord";
@@ -31,7 +31,7 @@ export async function takeLetters(
 
 /** Makes a letter's change again, on its row as it is now. */
 export async function remake(
-  session: WriteSession,
+  session: WriteTarget,
   letter: DeadLetter,
   tables: ReadonlyMap<string, LocalTable>,
 ): Promise<void> {

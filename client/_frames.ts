@@ -1,6 +1,4 @@
 import {
-  decodeGatewayFrame,
-  encodeClientFrame,
   err,
   isRequestErrorCode,
   LakeSyncError,
@@ -12,31 +10,29 @@ import {
 } from "@lakesync/core";
 import { readPullAnswer, readPushAnswer } from "./_http_answer.ts";
 
-/** How messages are written. */
-export type FrameForm = "json" | "protobuf";
-
-/** A message as it is sent. */
-export function encodeFrame(
-  message: WsClientMessage,
-  form: FrameForm,
-): string | Uint8Array<ArrayBuffer> {
-  return form === "json" ? JSON.stringify(message) : encodeClientFrame(message);
+/** Writes and reads the messages of a WebSocket. A connection is answered in the form that it speaks. */
+export interface FrameCodec {
+  /** A message as it is sent: text, or bytes. */
+  encode(message: WsClientMessage): string | Uint8Array<ArrayBuffer>;
+  /** A message that came; an error where it is none. Never throws. */
+  decode(data: string | Uint8Array): Result<WsGatewayMessage>;
 }
 
-/** A message that came, in either form; an error where it is none. Never throws. */
-export function decodeFrame(data: string | Uint8Array): Result<WsGatewayMessage> {
-  if (typeof data !== "string") {
-    const decoded = decodeGatewayFrame(data);
-    return decoded.ok ? checkMessage(decoded.value) : decoded;
-  }
-  try {
-    return checkMessage(JSON.parse(data));
-  } catch (thrown) {
-    return err(toLakeSyncError(thrown, "VALIDATION_ERROR"));
-  }
-}
+/** Messages as JSON. */
+export const jsonFrames: FrameCodec = {
+  encode: (message) => JSON.stringify(message),
+  decode(data) {
+    if (typeof data !== "string") return malformed();
+    try {
+      return checkMessage(JSON.parse(data));
+    } catch (thrown) {
+      return err(toLakeSyncError(thrown, "VALIDATION_ERROR"));
+    }
+  },
+};
 
-function checkMessage(value: unknown): Result<WsGatewayMessage> {
+/** Holds a message to its form. */
+export function checkMessage(value: unknown): Result<WsGatewayMessage> {
   const message = value as Partial<WsGatewayMessage> | null;
   const { id } = message ?? {};
   if (id !== undefined && typeof id !== "string" && typeof id !== "number") return malformed();
@@ -47,7 +43,7 @@ function checkMessage(value: unknown): Result<WsGatewayMessage> {
     }
     case "page": {
       const page = readPullAnswer(message);
-      return page.ok ? ok(message as WsGatewayMessage) : page;
+      return page.ok ? ok(page.value as WsGatewayMessage) : page;
     }
     case "error":
       return typeof message.error?.code === "string"
@@ -60,7 +56,8 @@ function checkMessage(value: unknown): Result<WsGatewayMessage> {
   }
 }
 
-function malformed(): Result<never> {
+/** A frame that is none. */
+export function malformed(): Result<never> {
   return err(
     new LakeSyncError("VALIDATION_ERROR", "Cannot read a frame: it is no message of a gateway"),
   );

@@ -5,6 +5,7 @@ import {
   type JsonValue,
   LakeSyncError,
   ok,
+  parseTableSchemas,
   type PullAnswer,
   type PushAnswer,
   type RequestErrorCode,
@@ -84,7 +85,13 @@ export function readPullAnswer(value: unknown): Result<PullAnswer> {
   const valid = Array.isArray(answer?.deltas) && typeof answer.cursor === "string" &&
     isLogSeq(answer.seq) && typeof answer.hasMore === "boolean" &&
     typeof answer.serverHlc === "string";
-  return valid ? ok(value as PullAnswer) : err(foreign("pull"));
+  if (!valid) return err(foreign("pull"));
+  const { schema, ...page } = value as PullAnswer;
+  if (schema === undefined) return ok(value as PullAnswer);
+  // What a later version says in another way is not learned.
+  const tables = parseTableSchemas(schema?.tables, "schema");
+  const known = tables.ok && typeof schema.tag === "string";
+  return ok(known ? { ...page, schema: { tag: schema.tag, tables: tables.value } } : page);
 }
 
 function foreign(route: string): LakeSyncError {

@@ -12,7 +12,7 @@ import {
   type WsClientMessage,
   type WsGatewayMessage,
 } from "@lakesync/core";
-import { decodeFrame, encodeFrame, type FrameForm, messageError } from "./_frames.ts";
+import { type FrameCodec, messageError } from "./_frames.ts";
 import { PageStream } from "./_page_stream.ts";
 import type { ClientSocket, OpenSocket } from "./web_socket.ts";
 
@@ -27,7 +27,7 @@ export interface LinkOptions {
   readonly url: string;
   readonly protocols: readonly string[];
   readonly open: OpenSocket;
-  readonly form: FrameForm;
+  readonly codec: FrameCodec;
   readonly scheduler: Scheduler;
   /** Within so many ms it has to be open, and a push or a pull has to be answered. */
   readonly timeoutMs: number;
@@ -156,7 +156,7 @@ export class Link {
   #received(data: string | Uint8Array): void {
     if (this.#ending.signal.aborted) return;
     this.#heard++;
-    const message = decodeFrame(data);
+    const message = this.#options.codec.decode(data);
     if (!message.ok) return this.close(message.error.message);
     this.#take(message.value, data.length);
   }
@@ -194,7 +194,7 @@ export class Link {
   #send(message: WsClientMessage): void {
     if (this.#ending.signal.aborted) return;
     try {
-      this.#socket?.send(encodeFrame(message, this.#options.form));
+      this.#socket?.send(this.#options.codec.encode(message));
     } catch (thrown) {
       this.close(String(thrown));
     }

@@ -1,6 +1,9 @@
-/** Tells live queries which tables have changed. */
+/** What changed: by table the ids of the rows, or undefined where it may be any of them. */
+export type Changed = ReadonlyMap<string, ReadonlySet<string> | undefined>;
+
+/** Tells live queries what has changed. */
 export class LiveHub {
-  readonly #watchers: Set<(tables: ReadonlySet<string>) => void> = new Set();
+  readonly #watchers: Set<(changed: Changed) => void> = new Set();
   readonly #closers: Set<() => void> = new Set();
   #closed = false;
 
@@ -10,7 +13,7 @@ export class LiveHub {
   }
 
   /** Calls `changed` after each change, and `closed` at the end; returns how to stop that. */
-  watch(changed: (tables: ReadonlySet<string>) => void, closed: () => void): () => void {
+  watch(changed: (changed: Changed) => void, closed: () => void): () => void {
     this.#watchers.add(changed);
     this.#closers.add(closed);
     return () => {
@@ -19,11 +22,10 @@ export class LiveHub {
     };
   }
 
-  /** Tells that these tables have changed. */
-  changed(tables: Iterable<string>): void {
-    const set = new Set(tables);
-    if (set.size === 0) return;
-    for (const watcher of [...this.#watchers]) watcher(set);
+  /** Tells that these rows have changed. */
+  changed(changed: Changed): void {
+    if (changed.size === 0) return;
+    for (const watcher of [...this.#watchers]) watcher(changed);
   }
 
   /** Ends all watching. */

@@ -1,5 +1,7 @@
 import { err, LakeSyncError, ok, type Result, type Scheduler } from "@lakesync/core";
 import { applyPage } from "./_apply_page.ts";
+import { knownSchema } from "./_learned.ts";
+import { behindBy } from "./_log_seq.ts";
 import { readState } from "./_state.ts";
 import type { SyncContext } from "./_sync_run.ts";
 import type { SyncSummary } from "./status.ts";
@@ -29,15 +31,17 @@ export async function pullLive(
   context: SyncContext,
   options: LivePullOptions,
 ): Promise<Result<void>> {
-  const { database, transport, clientId, schemaVersion, tables, clock } = context;
+  const { database, transport, clientId, tables, clock } = context;
   const { signal } = options;
   let held: string | undefined;
+  let schema: ReturnType<typeof knownSchema> = {};
   for (;;) {
     if (held === undefined) {
       const state = await database.transaction(readState);
       if (!state.ok) return state;
       if (state.value.due !== 0 || state.value.cursor === "") return ok(undefined);
       held = state.value.cursor;
+      schema = knownSchema(state.value);
     }
     if (signal.aborted) return stopped();
     const cursor = held;
@@ -47,7 +51,8 @@ export async function pullLive(
       cursor,
       tables: [...tables.keys()],
       own: "ids",
-      schemaVersion,
+      ...schema,
+      tell: "head",
       wait: HOLD_SECONDS,
     }, { signal });
     if (!page.ok) return page;
@@ -64,7 +69,9 @@ export async function pullLive(
     }
     const { deltas, seq } = page.value;
     held = page.value.cursor;
-    context.changed(applied.value.tables);
+    schema = { ...schema, schema: page.value.schema?.tag ?? schema.schema ?? "" };
+    context.changed(applied.value.changed);
+    context.board.set({ behind: behindBy(page.value) });
     options.applied({
       pulled: deltas.length,
       checkpointRows: 0,

@@ -12,19 +12,27 @@ import {
   type SqlTransaction,
   type SqlValue,
   type SyncTransport,
+  toLakeSyncError,
 } from "@lakesync/core";
 import type { WaitOptions } from "./client.ts";
 import { Emitter } from "./_emitter.ts";
+import type { Engine, EngineHooks } from "./_engine.ts";
+import { showToDevtools } from "./_inspected.ts";
 import { LiveHub } from "./_live_hub.ts";
+import { LiveQueries } from "./_live_queries.ts";
 import { type LiveQuery, liveQuery } from "./live_query.ts";
+import { sqlOf, type SqlQuery } from "./sql_query.ts";
 import { letterOf, remake, SELECT_LETTERS, takeLetters } from "./_dead_letters.ts";
 import { type LocalTable, wireRow } from "./_local_table.ts";
-import { schemaVersion } from "./_open_schema.ts";
-import type { Refusal } from "./_outbox.ts";
+import { emptyDatabase, schemaVersion } from "./_open_schema.ts";
+import { countOutbox, type Refusal } from "./_outbox.ts";
 import { readWithin } from "./_reading.ts";
 import type { Rejected } from "./rejected.ts";
+import { StatusBoard } from "./_status_board.ts";
 import { closedError, SyncEngine } from "./_sync_engine.ts";
 import type { ClientEvents, ClientStatus, DeadLetter, SyncSummary } from "./status.ts";
+import type { ClientStorage } from "./storage.ts";
+import { applyWrite, type WriteOp, type WriteTarget } from "./_write_op.ts";
 import { type AppRow, appRowOf, WriteSession } from "./_write_session.ts";
 
 /** What {@linkcode LocalClient} works with. */
@@ -33,7 +41,19 @@ export interface LocalClientOptions {
   readonly tables: ReadonlyMap<string, LocalTable>;
   readonly database: SqlDatabase;
   readonly ownsDatabase: boolean;
+  /**
+   * Closes the database and takes it away.
+   *
+   * @default {undefined} the client's tables are dropped
+   */
+  readonly remove?: () => Promise<Result<void>>;
   readonly transport: SyncTransport | undefined;
+  /** What syncs, where that is not an engine of the client's own. */
+  readonly engine?: (hooks: EngineHooks) => Engine;
+  /** Where the data is kept. */
+  readonly storage: () => Promise<ClientStorage>;
+  /** How many deltas the gateway has not acknowledged. */
+  readonly outbox: number;
   readonly auto: boolean;
   readonly intervalMs: number;
   readonly retentionMs: number;
@@ -57,21 +77,42 @@ export class LocalClient {
   };
   readonly #options: LocalClientOptions;
   readonly #hub: LiveHub = new LiveHub();
+  readonly #live: LiveQueries;
   readonly #events: Emitter<ClientEvents>;
-  readonly #engine: SyncEngine;
+  readonly #board: StatusBoard;
+  readonly #engine: Engine;
   #closed = false;
 
   constructor(options: LocalClientOptions) {
     const { clientId, tables, database, transport, clock, logger } = options;
     this.#options = options;
     this.clientId = clientId;
+    showToDevtools(this, {
+      schemas: [...tables.values()].map(({ schema }) => schema),
+      watch: (changed, closed) => this.#hub.watch(changed, closed),
+    });
     this.tables = Object.fromEntries(
       [...tables].map(([name, table]) => [name, this.#tableClient(table)]),
     );
     this.#events = new Emitter((thrown) => this.#threw(thrown));
-    this.#engine = new SyncEngine({
+    this.#live = new LiveQueries({
+      database,
+      tables,
+      hub: this.#hub,
+      failed: (error) => this.#events.emit("error", error),
+      threw: (thrown) => this.#threw(thrown),
+    });
+    this.#board = new StatusBoard(this.#events, "manual", options.outbox);
+    this.#engine = options.engine?.({
+      events: this.#events,
+      board: this.#board,
+      changed: (changed) => this.#hub.changed(changed),
+      refused: (refusals) => this.#refused(refusals),
+      ended: (error) => this.#ended(error),
+    }) ?? new SyncEngine({
       ...options,
       events: this.#events,
+      board: this.#board,
       context: transport && {
         clientId,
         schemaVersion: schemaVersion([...tables.values()]),
@@ -81,31 +122,27 @@ export class LocalClient {
         clock,
         retentionMs: options.retentionMs,
         logger,
-        changed: (names) => this.#hub.changed(names),
+        board: this.#board,
+        changed: (changed) => this.#hub.changed(changed),
         refused: (refusals) => this.#refused(refusals),
       },
     });
   }
 
   get status(): ClientStatus {
-    return this.#engine.status;
+    return this.#board.status;
   }
 
-  async query(sql: string, params: readonly SqlValue[] = []): Promise<Result<SqlRow[]>> {
+  async query(
+    query: string | SqlQuery,
+    values: readonly SqlValue[] = [],
+  ): Promise<Result<SqlRow[]>> {
+    const { sql, params } = sqlOf(query, values);
     return await this.#options.database.query(sql, params);
   }
 
-  live(sql: string, params: readonly SqlValue[] = []): LiveQuery {
-    return liveQuery(
-      {
-        database: this.#options.database,
-        hub: this.#hub,
-        failed: (error) => this.#events.emit("error", error),
-        threw: (thrown) => this.#threw(thrown),
-      },
-      sql,
-      params,
-    );
+  live(query: string | SqlQuery, params: readonly SqlValue[] = []): LiveQuery {
+    return liveQuery(this.#live, sqlOf(query, params));
   }
 
   async transaction(body: (tx: object) => Promise<unknown>): Promise<Result<unknown>> {
@@ -114,12 +151,19 @@ export class LocalClient {
         tables: Object.fromEntries(
           [...this.#options.tables].map(([name, table]) => [name, {
             insert: (row: AppRow) => session.insert(table, row),
+            insertMany: (rows: Iterable<AppRow>) => session.insertMany(table, [...rows]),
+            upsert: (row: AppRow) => session.put(table, row),
+            upsertMany: (rows: Iterable<AppRow>) => session.putMany(table, [...rows]),
             update: (id: string, values: AppRow) => session.update(table, id, values),
             delete: (id: string) => session.delete(table, id),
             get: (id: string) => session.get(table, id),
           }]),
         ),
-        query: (sql: string, params: readonly SqlValue[] = []) => readWithin(tx, sql, params),
+        query: async (query: string | SqlQuery, values: readonly SqlValue[] = []) => {
+          const { sql, params } = sqlOf(query, values);
+          await session.show();
+          return await readWithin(tx, sql, params);
+        },
       }));
   }
 
@@ -132,13 +176,15 @@ export class LocalClient {
     if (table === undefined) throw new TypeError(`Cannot import: there is no table "${name}"`);
     let written = 0;
     let chunk: AppRow[] = [];
-    const flush = async (): Promise<Result<void>> => {
+    const flush = async (): Promise<Result<unknown>> => {
       const part = chunk;
       chunk = [];
-      const done = await this.#write({ grouped: false }, async (session) => {
-        const ids = part.map(({ id }) => id).filter((id) => typeof id === "string");
-        await session.load(table, ids);
-        for (const row of part) await session.put(table, row);
+      const done = await this.#apply({
+        method: "putMany",
+        table: name,
+        rows: part,
+        grouped: false,
+        quiet: true,
       });
       if (done.ok) written += part.length;
       return done;
@@ -175,10 +221,16 @@ export class LocalClient {
   }
 
   async pending(): Promise<Result<number>> {
-    const rows = await this.#options.database.query(
-      "SELECT count(*) AS pending FROM lakesync_own WHERE state < 3",
-    );
-    return rows.ok ? ok(rows.value[0]!.pending as number) : rows;
+    return await countOutbox(this.#options.database);
+  }
+
+  async storage(): Promise<Result<ClientStorage>> {
+    if (this.#closed) return err(closedError());
+    try {
+      return ok(await this.#options.storage());
+    } catch (thrown) {
+      return err(toLakeSyncError(thrown, "STORAGE_ERROR"));
+    }
   }
 
   async #letters(): Promise<Result<DeadLetter[]>> {
@@ -214,12 +266,35 @@ export class LocalClient {
     if (this.#options.ownsDatabase) await this.#options.database.close();
   }
 
+  async wipe(): Promise<Result<{ readonly unsent: number }>> {
+    if (this.#closed) return err(closedError());
+    this.#closed = true;
+    const { database, ownsDatabase, remove, tables } = this.#options;
+    const pending = await this.pending();
+    await this.#engine.close();
+    this.#hub.close();
+    if (remove !== undefined) {
+      const removed = await remove();
+      return removed.ok ? ok({ unsent: pending.ok ? pending.value : 0 }) : removed;
+    }
+    const emptied = await database.transaction((tx) => emptyDatabase(tx, tables));
+    if (ownsDatabase) await database.close();
+    return emptied.ok ? ok({ unsent: pending.ok ? pending.value : 0 }) : emptied;
+  }
+
   #tableClient(table: LocalTable): object {
+    const { name } = table;
+    const one = { table: name, grouped: false };
+    const many = { table: name, grouped: true };
     return {
-      insert: (row: AppRow) => this.#write({ grouped: false }, (s) => s.insert(table, row)),
-      update: (id: string, values: AppRow) =>
-        this.#write({ grouped: false }, (s) => s.update(table, id, values)),
-      delete: (id: string) => this.#write({ grouped: false }, (s) => s.delete(table, id)),
+      insert: (row: AppRow) => this.#apply({ ...one, method: "insert", row }),
+      insertMany: (rows: Iterable<AppRow>) =>
+        this.#apply({ ...many, method: "insertMany", rows: [...rows] }),
+      upsert: (row: AppRow) => this.#apply({ ...one, method: "put", row }),
+      upsertMany: (rows: Iterable<AppRow>) =>
+        this.#apply({ ...many, method: "putMany", rows: [...rows] }),
+      update: (id: string, values: AppRow) => this.#apply({ ...one, method: "update", id, values }),
+      delete: (id: string) => this.#apply({ ...one, method: "delete", id }),
       get: async (id: string): Promise<Result<AppRow | undefined>> => {
         const rows = await this.query(table.read, [id]);
         if (!rows.ok) return rows;
@@ -229,12 +304,29 @@ export class LocalClient {
     };
   }
 
+  /** One change, here or where the engine is. */
+  async #apply(op: WriteOp): Promise<Result<unknown>> {
+    if (this.#closed) return err(closedError());
+    const table = this.#options.tables.get(op.table)!;
+    const remote = await this.#engine.write?.(op);
+    if (remote === undefined) return await this.#write(op, (s) => applyWrite(s, table, op));
+    if (!remote.ok) return remote;
+    this.#hub.changed(remote.value.changed);
+    return ok(remote.value.value);
+  }
+
   /** One local write: the rows as they show and the outbox in one transaction, then the news. */
   async #write<T>(
     options: { grouped: boolean },
-    body: (session: WriteSession, tx: SqlTransaction) => Promise<T>,
+    body: (session: WriteTarget, tx: SqlTransaction) => Promise<T>,
   ): Promise<Result<T>> {
     if (this.#closed) return err(closedError());
+    const remote = await this.#engine.changes?.(body);
+    if (remote !== undefined) {
+      if (!remote.ok) return remote;
+      this.#hub.changed(remote.value.changed);
+      return ok(remote.value.value);
+    }
     const canPush = () => this.#engine.canPush;
     const written = await this.#options.database.transaction(async (tx) => {
       const session = await WriteSession.begin(tx, this.#options);
@@ -244,10 +336,20 @@ export class LocalClient {
     if (!written.ok) return written;
     const { value, outcome } = written.value;
     if (outcome.deltas > 0) {
-      this.#hub.changed(outcome.tables);
-      this.#engine.nudge(outcome.flying);
+      this.#board.set({ outbox: this.#board.status.outbox + outcome.deltas });
+      this.#hub.changed(outcome.changed);
+      this.#engine.nudge(outcome.flying, outcome);
     }
     return ok(value);
+  }
+
+  /** Its data is not there any more: it is closed without having been asked. */
+  #ended(error: LakeSyncError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#board.set({ state: "closed", error });
+    this.#events.emit("error", error);
+    this.#hub.close();
   }
 
   #refused(refusals: readonly Refusal[]): void {

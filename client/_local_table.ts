@@ -40,10 +40,16 @@ export interface LocalTable {
   readonly columns: ReadonlyMap<string, ColumnSchema>;
   /** The columns that are read as `bigint` always. */
   readonly bigints: ReadonlySet<string>;
+  /** The columns of each index that it declares. */
+  readonly indexes: readonly (readonly string[])[];
+  /** Judges rows that the app writes. */
+  readonly validate: Table["validate"];
   /** What the app sees: base and own deltas merged. */
   readonly shown: TableSql;
   /** Reads a row for {@linkcode wireRow}: strings as bytes, because Deno ends a text at its NUL. */
   readonly read: string;
+  /** Reads all rows so. */
+  readonly readAll: string;
   /** What the gateway told: `(id, state)`. */
   readonly base: TableSql;
   /** `shown` and `base` of a checkpoint under way. */
@@ -68,22 +74,38 @@ const decoder = new TextDecoder();
 
 /** Prepares a declared table. */
 export function localTable(table: Table): LocalTable {
-  const { schema, name } = table;
+  const bigints = Object.entries(table.columns).filter(([, { bigint }]) => bigint);
+  return ofSchema(table, new Set(bigints.map(([column]) => column)));
+}
+
+/** A table with more columns than it declares. */
+export function widerTable(table: LocalTable, columns: readonly ColumnSchema[]): LocalTable {
+  if (columns.length === 0) return table;
+  const { schema, bigints } = table;
+  const wider = { ...schema, columns: [...schema.columns, ...columns] };
+  return ofSchema({ ...table, schema: wider }, bigints);
+}
+
+function ofSchema(
+  table: Pick<Table, "schema" | "indexes" | "validate">,
+  bigints: ReadonlySet<string>,
+): LocalTable {
+  const { schema, indexes, validate } = table;
+  const { table: name } = schema;
   const columns = new Map(schema.columns.map((column) => [column.name, column]));
-  const bigints = new Set(
-    Object.entries(table.columns).filter(([, { bigint }]) => bigint).map(([column]) => column),
-  );
   const shown = schema.columns.map(columnSql);
   const base = ["state TEXT NOT NULL"];
+  const readAll = `SELECT ${["id", ...schema.columns.map(readSql)].join(", ")} FROM ${quote(name)}`;
   return {
     name,
     schema,
     columns,
     bigints,
+    indexes,
+    validate,
     shown: tableSql(name, shown),
-    read: `SELECT ${["id", ...schema.columns.map(readSql)].join(", ")} FROM ${
-      quote(name)
-    } WHERE id = ?`,
+    read: `${readAll} WHERE id = ?`,
+    readAll,
     base: tableSql(`${INTERNAL_PREFIX}base_${name}`, base),
     stage: {
       shown: tableSql(`${INTERNAL_PREFIX}stage_${name}`, shown),

@@ -1,4 +1,11 @@
-import { formatLogSeq, hasReached, type LogSeq, parseLogSeq } from "@lakesync/core";
+import {
+  formatLogSeq,
+  hasReached,
+  isLogSeq,
+  type LogSeq,
+  parseLogSeq,
+  type PullAnswer,
+} from "@lakesync/core";
 import type { SqlTransaction, SqlValue } from "@lakesync/core";
 import { OwnState } from "./_own.ts";
 
@@ -17,6 +24,17 @@ export function sameSeq(a: LogSeq, b: LogSeq): boolean {
   return formatLogSeq(a) === formatLogSeq(b);
 }
 
+/** How many entries a page leaves to come; undefined where its gateway does not tell. */
+export function behindBy({ hasMore, seq, head }: PullAnswer): number | undefined {
+  if (!hasMore) return 0;
+  if (!isLogSeq(head)) return undefined;
+  if (typeof head === "number") return typeof seq === "number" ? head - seq : undefined;
+  if (typeof seq === "number") return undefined;
+  // Own entries only: a shard's name may be that of something which every object has.
+  const come = (shard: string): number => Object.hasOwn(seq, shard) ? seq[shard]! : 0;
+  return Object.keys(head).reduce((sum, shard) => sum + head[shard]! - come(shard), 0);
+}
+
 /**
  * The condition on `lakesync_own` for accepted deltas whose push's answer a position has reached. (In
  * SQLite every text is above every number: a gateway's position has not reached a router's.)
@@ -26,13 +44,13 @@ export async function whereReached(
   seq: LogSeq,
 ): Promise<{ sql: string; params: SqlValue[] }> {
   if (typeof seq === "number") {
-    return { sql: `state = ${OwnState.ACCEPTED} AND seq <= ?`, params: [seq] };
+    return { sql: `state < 4 AND state = ${OwnState.ACCEPTED} AND seq <= ?`, params: [seq] };
   }
   const reached = (await acceptedSeqs(tx)).filter((accepted) =>
     hasReached(seq, seqFromSql(accepted))
   );
   return {
-    sql: `state = ${OwnState.ACCEPTED} AND seq IN (SELECT value FROM json_each(?))`,
+    sql: `state < 4 AND state = ${OwnState.ACCEPTED} AND seq IN (SELECT value FROM json_each(?))`,
     params: [JSON.stringify(reached)],
   };
 }
@@ -41,7 +59,7 @@ export async function whereReached(
 export async function isAcceptedBeyond(tx: SqlTransaction, seq: LogSeq): Promise<boolean> {
   if (typeof seq === "number") {
     const rows = await tx.all(
-      `SELECT 1 FROM lakesync_own WHERE state = ${OwnState.ACCEPTED} AND seq > ? LIMIT 1`,
+      `SELECT 1 FROM lakesync_own_state WHERE state < 4 AND state = ${OwnState.ACCEPTED} AND seq > ? LIMIT 1`,
       [seq],
     );
     return rows.length > 0;
@@ -52,7 +70,7 @@ export async function isAcceptedBeyond(tx: SqlTransaction, seq: LogSeq): Promise
 /** One for each push that was answered and has not come back yet. */
 async function acceptedSeqs(tx: SqlTransaction): Promise<SqlValue[]> {
   const rows = await tx.all(
-    `SELECT DISTINCT seq FROM lakesync_own WHERE state = ${OwnState.ACCEPTED}`,
+    `SELECT DISTINCT seq FROM lakesync_own_state WHERE state < 4 AND state = ${OwnState.ACCEPTED}`,
   );
   return rows.map(({ seq }) => seq!);
 }

@@ -1,20 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import {
-  err,
-  LakeSyncError,
-  ok,
-  type Result,
-  type SqlDatabase,
-  type SqlRow,
-  type SqlTransaction,
-  type SqlValue,
-  toLakeSyncError,
-} from "@lakesync/core";
-import { checkProgram, checkReading } from "./_reading.ts";
-import { sqliteError } from "./_sqlite_error.ts";
-
-/** Marks a file as a LakeSync client's: "LSC1". */
-export const APPLICATION_ID = 0x4c534331;
+import type { SqlDatabase, SqlRow, SqlValue } from "@lakesync/core";
+import { type SqliteConnection, SqliteDatabase } from "./_sqlite_database.ts";
+import { APPLICATION_ID } from "./_sqlite_header.ts";
 
 const PRAGMAS = [
   "journal_mode = WAL",
@@ -29,130 +16,32 @@ const PRAGMAS = [
 const MAX_STATEMENTS = 200;
 
 /**
- * The {@linkcode SqlDatabase} on node:sqlite. A file has two connections, so that queries see only
- * what is committed while a transaction is under way; a database in memory has one, so that queries
- * wait their turn.
+ * Opens a path. A file has two connections, so that queries see only what is committed while a
+ * transaction is under way; a database in memory has one. Throws what node:sqlite throws.
  */
-export class NodeSqlite implements SqlDatabase {
-  readonly #writer: Connection;
-  readonly #reader: Connection | undefined;
-  #turn: Promise<void> = Promise.resolve();
-  #closed = false;
-
-  private constructor(writer: Connection, reader: Connection | undefined) {
-    this.#writer = writer;
-    this.#reader = reader;
-  }
-
-  /** Opens a path. Throws what node:sqlite throws. */
-  static open(path: string, Database: typeof DatabaseSync): NodeSqlite {
-    const memory = path === ":memory:";
-    const writer = new Database(path);
-    try {
-      // Statements one by one, because Deno's exec() tells no error code.
-      writer.prepare("PRAGMA busy_timeout = 5000").get();
-      // Before WAL: so the mark is in the file itself from its first byte on.
-      if (!hasApplicationId(writer)) {
-        writer.prepare(`PRAGMA application_id = ${APPLICATION_ID}`).run();
-      }
-      for (const pragma of PRAGMAS) writer.prepare(`PRAGMA ${pragma}`).all();
-      writer.prepare("SELECT count(*) AS n FROM sqlite_master").get();
-      if (memory) return new NodeSqlite(new Connection(writer), undefined);
-      const reader = new Database(path, { readOnly: true });
-      reader.prepare("PRAGMA busy_timeout = 5000").get();
-      return new NodeSqlite(new Connection(writer), new Connection(reader));
-    } catch (thrown) {
-      writer.close();
-      throw thrown;
+export function openNodeSqlite(path: string, Database: typeof DatabaseSync): SqlDatabase {
+  const memory = path === ":memory:";
+  const writer = new Database(path);
+  try {
+    // Statements one by one, because Deno's exec() tells no error code.
+    writer.prepare("PRAGMA busy_timeout = 5000").get();
+    // Before WAL: so the mark is in the file itself from its first byte on.
+    if (!hasApplicationId(writer)) {
+      writer.prepare(`PRAGMA application_id = ${APPLICATION_ID}`).run();
     }
-  }
-
-  async transaction<T>(body: (tx: SqlTransaction) => Promise<T>): Promise<Result<T>> {
-    return await this.#inTurn(async () => {
-      const tx = new Transaction(this.#writer);
-      try {
-        this.#writer.run("BEGIN IMMEDIATE", []);
-      } catch (thrown) {
-        return err(sqliteError(thrown, "Cannot begin a transaction"));
-      }
-      try {
-        const value = await body(tx);
-        if (tx.failure !== undefined) throw tx.failure;
-        tx.end();
-        this.#writer.run("COMMIT", []);
-        return ok(value);
-      } catch (thrown) {
-        tx.end();
-        try {
-          this.#writer.run("ROLLBACK", []);
-        } catch {
-          // SQLite has rolled back by itself: it does after some failures, such as a full disk.
-        }
-        const isSqlite = (thrown as { code?: unknown } | null)?.code === "ERR_SQLITE_ERROR";
-        return err(
-          isSqlite
-            ? sqliteError(thrown, "Cannot commit a transaction")
-            : toLakeSyncError(thrown, "INTERNAL"),
-        );
-      }
+    for (const pragma of PRAGMAS) writer.prepare(`PRAGMA ${pragma}`).all();
+    writer.prepare("SELECT count(*) AS n FROM sqlite_master").get();
+    if (memory) return new SqliteDatabase({ writer: new Connection(writer) });
+    const reader = new Database(path, { readOnly: true });
+    reader.prepare("PRAGMA busy_timeout = 5000").get();
+    return new SqliteDatabase({
+      writer: new Connection(writer),
+      reader: new ReadingConnection(reader),
     });
+  } catch (thrown) {
+    writer.close();
+    throw thrown;
   }
-
-  async query(sql: string, params: readonly SqlValue[] = []): Promise<Result<SqlRow[]>> {
-    return await this.#reading((connection) => {
-      checkReading(sql);
-      return connection.all(sql, params);
-    });
-  }
-
-  async tablesOf(sql: string): Promise<Result<readonly string[]>> {
-    return await this.#reading((connection) => connection.tablesOf(sql));
-  }
-
-  async close(): Promise<void> {
-    await this.#inTurn(() => {
-      this.#closed = true;
-      this.#reader?.close();
-      this.#writer.close();
-      return Promise.resolve(ok(undefined));
-    });
-  }
-
-  async #reading<T>(read: (connection: Connection) => T): Promise<Result<T>> {
-    const attempt = (connection: Connection): Result<T> => {
-      try {
-        return ok(read(connection));
-      } catch (thrown) {
-        return err(sqliteError(thrown, "Cannot run query"));
-      }
-    };
-    if (this.#reader !== undefined) return this.#closed ? closed() : attempt(this.#reader);
-    return await this.#inTurn(() => {
-      this.#writer.run("PRAGMA query_only = ON", []);
-      try {
-        return Promise.resolve(attempt(this.#writer));
-      } finally {
-        this.#writer.run("PRAGMA query_only = OFF", []);
-      }
-    });
-  }
-
-  /** Runs work when all that was asked for earlier is done. */
-  async #inTurn<T>(work: () => Promise<Result<T>>): Promise<Result<T>> {
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    await before;
-    try {
-      return this.#closed ? closed() : await work();
-    } finally {
-      resolve();
-    }
-  }
-}
-
-function closed(): Result<never> {
-  return err(new LakeSyncError("CLOSED", "The database is closed: open it again"));
 }
 
 function hasApplicationId(database: DatabaseSync): boolean {
@@ -161,54 +50,11 @@ function hasApplicationId(database: DatabaseSync): boolean {
 
 const SELECTING = /^\s*select\b/i;
 
-class Transaction implements SqlTransaction {
-  /** The first failure: after it the transaction can only be rolled back. */
-  failure: unknown;
-  readonly #connection: Connection;
-  #ended = false;
-
-  constructor(connection: Connection) {
-    this.#connection = connection;
-  }
-
-  end(): void {
-    this.#ended = true;
-  }
-
-  all(sql: string, params: readonly SqlValue[] = []): Promise<SqlRow[]> {
-    return this.#attempt(() => this.#connection.all(sql, params));
-  }
-
-  run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
-    return this.#attempt(() => this.#connection.run(sql, params));
-  }
-
-  runMany(sql: string, params: readonly (readonly SqlValue[])[]): Promise<number> {
-    return this.#attempt(() => {
-      let changed = 0;
-      for (const list of params) changed += this.#connection.run(sql, list);
-      return changed;
-    });
-  }
-
-  #attempt<T>(work: () => T): Promise<T> {
-    if (this.#ended) {
-      return Promise.reject(
-        new LakeSyncError("CLOSED", "The transaction has ended: begin another one"),
-      );
-    }
-    try {
-      return Promise.resolve(work());
-    } catch (thrown) {
-      const error = sqliteError(thrown, "Cannot run statement");
-      this.failure ??= error;
-      return Promise.reject(error);
-    }
-  }
-}
+/** What may change the tables, or take such a change back. */
+const RESHAPING = /^\s*(?:alter|create|drop|rollback)\b/i;
 
 /** A connection and its compiled statements. */
-class Connection {
+class Connection implements SqliteConnection {
   readonly #database: DatabaseSync;
   readonly #statements: Map<string, StatementSync> = new Map();
 
@@ -222,7 +68,14 @@ class Connection {
   }
 
   run(sql: string, params: readonly SqlValue[]): number {
-    return Number(this.#prepare(sql).run(...params).changes);
+    const { changes } = this.#prepare(sql).run(...params);
+    if (RESHAPING.test(sql)) this.forget();
+    return Number(changes);
+  }
+
+  /** Lets go of what is compiled: Deno takes a statement's columns from when it was. */
+  protected forget(): void {
+    this.#statements.clear();
   }
 
   all(sql: string, params: readonly SqlValue[]): SqlRow[] {
@@ -252,32 +105,8 @@ class Connection {
     }
   }
 
-  tablesOf(sql: string): readonly string[] {
-    // EXPLAIN goes by the schema that this connection knows, which is old where another one has
-    // changed it since; a query notices that. In a transaction, so that nothing changes meanwhile.
-    this.run("BEGIN", []);
-    try {
-      this.#prepare("SELECT count(*) FROM sqlite_master").all();
-      return this.#explain(sql);
-    } finally {
-      this.run("COMMIT", []);
-    }
-  }
-
-  #explain(sql: string): readonly string[] {
-    // Not kept: few statements are explained twice.
-    const program = this.#database.prepare(`EXPLAIN ${sql}`).all() as SqlRow[];
-    checkProgram(program);
-    const pages = new Set<number>();
-    for (const { opcode, p2, p3 } of program) {
-      if ((opcode === "OpenRead" || opcode === "ReopenIdx") && p3 === 0) pages.add(Number(p2));
-    }
-    // An index has a root page of its own, and its table's name.
-    const rows = this.#prepare(
-      "SELECT DISTINCT tbl_name AS name FROM sqlite_master " +
-        "WHERE rootpage IN (SELECT value FROM json_each(?)) ORDER BY tbl_name",
-    ).all(JSON.stringify([...pages]));
-    return rows.map((row) => String(row.name));
+  once(sql: string): SqlRow[] {
+    return this.#database.prepare(sql).all() as SqlRow[];
   }
 
   #prepare(sql: string): StatementSync {
@@ -290,6 +119,30 @@ class Connection {
     }
     this.#statements.set(sql, statement);
     return statement;
+  }
+}
+
+/** A connection that reads what others write, who may change the tables too. */
+class ReadingConnection extends Connection {
+  readonly #version: StatementSync;
+  readonly #look: StatementSync;
+  #seen: unknown;
+
+  constructor(database: DatabaseSync) {
+    super(database);
+    this.#version = database.prepare("PRAGMA schema_version");
+    this.#look = database.prepare("SELECT 1 FROM sqlite_master LIMIT 1");
+  }
+
+  override all(sql: string, params: readonly SqlValue[]): SqlRow[] {
+    const version = this.#version.get()?.schema_version;
+    if (version !== this.#seen) {
+      this.#seen = version;
+      // SQLite sees the new tables when it runs something, not yet when it compiles it.
+      this.#look.get();
+      this.forget();
+    }
+    return super.all(sql, params);
   }
 }
 

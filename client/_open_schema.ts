@@ -5,15 +5,17 @@ import {
   type Result,
   type SqlDatabase,
   type SqlTransaction,
-  type TableSchema,
 } from "@lakesync/core";
-import { columnSql, INTERNAL_PREFIX, type LocalTable } from "./_local_table.ts";
-import { OWN_SQL } from "./_own.ts";
+import { declareColumns } from "./_learned.ts";
+import { declareIndexes } from "./_local_indexes.ts";
+import { INTERNAL_PREFIX, type LocalTable, quote } from "./_local_table.ts";
+import { OWN_SQL, REJECTED_SQL } from "./_own.ts";
 import { pruneOwn } from "./_settle.ts";
-import { type ClientState, readState, STATE_SQL } from "./_state.ts";
+import { upgradeOwn } from "./_upgrade_own.ts";
+import { type ClientState, type Learned, MORE_STATE_SQL, readState, STATE_SQL } from "./_state.ts";
 
 /** The layout of the client's own tables. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** What {@linkcode openSchema} needs. */
 export interface OpenSchemaOptions {
@@ -39,12 +41,14 @@ export async function openSchema(
     const known = await tx.all("SELECT 1 FROM sqlite_master WHERE name = 'lakesync_state'");
     if (known.length === 0) await makeTables(tx, options);
     const format = (await tx.all("SELECT format FROM lakesync_state"))[0]?.format;
-    if (format !== FORMAT) {
+    if (format === 1) await upgradeOwn(tx, FORMAT);
+    else if (format !== FORMAT) {
       throw new LakeSyncError(
         "CORRUPT",
         `Cannot read a database of format ${format}: this client knows format ${FORMAT}, update @lakesync/client`,
       );
     }
+    await makeMoreState(tx);
     const state = await readState(tx);
     if (options.clientId !== undefined && options.clientId !== state.clientId) {
       throw new LakeSyncError(
@@ -52,7 +56,8 @@ export async function openSchema(
         `Cannot open as client "${options.clientId}": this database is "${state.clientId}" and stays so, use another file`,
       );
     }
-    const changed = await evolve(tx, state.schemas, options.tables);
+    const changed = await evolve(tx, state, options.tables);
+    await declareIndexes(tx, options.tables);
     await dropStage(tx);
     await pruneOwn(tx, { before: options.settledBefore });
     return changed ? await readState(tx) : state;
@@ -60,7 +65,7 @@ export async function openSchema(
 }
 
 async function makeTables(tx: SqlTransaction, options: OpenSchemaOptions): Promise<void> {
-  for (const sql of [...STATE_SQL, ...OWN_SQL]) await tx.run(sql);
+  for (const sql of [...STATE_SQL, ...OWN_SQL, ...REJECTED_SQL]) await tx.run(sql);
   await tx.run(
     `INSERT INTO lakesync_state (one, format, client_id, schemas, cursor, seq, offset_ms, due)
      VALUES (1, ?, ?, '[]', '', 0, 0, 0)`,
@@ -68,10 +73,19 @@ async function makeTables(tx: SqlTransaction, options: OpenSchemaOptions): Promi
   );
 }
 
+/** Brings a database of an earlier version of the client up to date. */
+async function makeMoreState(tx: SqlTransaction): Promise<void> {
+  const columns = await tx.all("PRAGMA table_info(lakesync_state)");
+  if (columns.some(({ name }) => name === "learned")) return;
+  for (const sql of MORE_STATE_SQL) await tx.run(sql);
+  // Its base lacks what was not declared: only a checkpoint brings that.
+  await tx.run("UPDATE lakesync_state SET due = max(due, cursor <> '')");
+}
+
 /** Adds what the declared tables have more than the stored ones; whether anything changed. */
 async function evolve(
   tx: SqlTransaction,
-  stored: readonly TableSchema[],
+  { schemas: stored, learned }: ClientState,
   tables: readonly LocalTable[],
 ): Promise<boolean> {
   const schemas = tables.map(({ schema }) => schema);
@@ -79,25 +93,42 @@ async function evolve(
   const allowed = checkEvolution(stored, schemas);
   if (!allowed.ok) throw allowed.error;
   const old = new Map(stored.map((schema) => [schema.table, schema]));
+  const more = new Map(learned.columns);
+  let added = false;
   for (const table of tables) {
     const before = old.get(table.name);
     if (before === undefined) {
       await tx.run(table.shown.create);
       await tx.run(table.base.create);
+      added = true;
       continue;
     }
     const had = new Set(before.columns.map(({ name }) => name));
-    for (const column of table.schema.columns) {
-      if (had.has(column.name)) continue;
-      await tx.run(`ALTER TABLE ${table.shown.name} ADD COLUMN ${columnSql(column)}`);
-    }
+    const rest = await declareColumns(tx, table, { had, learned: more.get(table.name) ?? [] });
+    if (rest.length > 0) more.set(table.name, rest);
+    else more.delete(table.name);
   }
-  // Pages dropped what was not declared then: only a checkpoint brings it.
+  const left: Learned = { ...learned, columns: [...more] };
+  // Pages did not ask for a new table: only a checkpoint brings its rows.
   await tx.run(
-    "UPDATE lakesync_state SET schemas = ?, due = max(due, cursor <> '')",
-    [JSON.stringify(schemas)],
+    "UPDATE lakesync_state SET schemas = ?, learned = ?, due = max(due, ? AND cursor <> '')",
+    [JSON.stringify(schemas), JSON.stringify(left), added ? 1 : 0],
   );
   return true;
+}
+
+/** Drops all that the client has made: the tables of the app and its own. */
+export async function emptyDatabase(
+  tx: SqlTransaction,
+  tables: ReadonlyMap<string, LocalTable>,
+): Promise<void> {
+  const own = await tx.all(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'lakesync\\_%' ESCAPE '\\'",
+  );
+  await tx.run("DROP VIEW lakesync_own");
+  for (const name of [...tables.keys(), ...own.map(({ name }) => name as string)]) {
+    await tx.run(`DROP TABLE ${quote(name)}`);
+  }
 }
 
 /** Removes what a checkpoint left behind that was broken off. */

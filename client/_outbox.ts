@@ -1,5 +1,13 @@
-import type { Delta, ErrorCode, LogSeq, SqlTransaction } from "@lakesync/core";
-import { OwnState } from "./_own.ts";
+import {
+  type Delta,
+  type ErrorCode,
+  type LogSeq,
+  ok,
+  type Result,
+  type SqlDatabase,
+  type SqlTransaction,
+} from "@lakesync/core";
+import { OwnState, removeOwn } from "./_own.ts";
 import { showTouched, TouchedRows } from "./_show.ts";
 import type { LocalTable } from "./_local_table.ts";
 import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS } from "./_push_limits.ts";
@@ -42,12 +50,12 @@ export async function beginPush(
       await lastOfPush(tx, { ...options, limit: MAX_PUSH_DELTAS, longer: true });
     if (through === undefined) return [];
     await tx.run(
-      "UPDATE lakesync_own SET state = ?, tries = tries + 1 " +
-        "WHERE state < 3 AND state IN (?, ?) AND ord <= ?",
+      "UPDATE lakesync_own_state SET state = ?, tries = tries + 1 " +
+        "WHERE state < 4 AND state IN (?, ?) AND ord <= ?",
       [OwnState.FLYING, OwnState.UNSENT, OwnState.SENT, through],
     );
   } else {
-    await tx.run("UPDATE lakesync_own SET tries = tries + 1 WHERE state < 3 AND state = ?", [
+    await tx.run("UPDATE lakesync_own_state SET tries = tries + 1 WHERE state < 4 AND state = ?", [
       OwnState.FLYING,
     ]);
   }
@@ -63,10 +71,13 @@ async function lastOfPush(
   options: { limit: number; through: number; longer: boolean },
 ): Promise<number | undefined> {
   const { limit, longer } = options;
+  // Each state by itself, because so each is found in order.
+  const head = (state: number) =>
+    `SELECT * FROM (SELECT ord, tx_id, bytes FROM lakesync_own_state
+     WHERE state < 4 AND state = ${state} AND seq IS NULL AND ord <= ?1 ORDER BY ord LIMIT ?2)`;
   const rows = await tx.all(
-    "SELECT ord, tx_id, bytes FROM lakesync_own " +
-      "WHERE state < 3 AND state IN (?, ?) AND ord <= ? ORDER BY ord LIMIT ?",
-    [OwnState.UNSENT, OwnState.SENT, options.through, limit + 1],
+    `${head(OwnState.UNSENT)} UNION ALL ${head(OwnState.SENT)} ORDER BY ord LIMIT ?2`,
+    [options.through, limit + 1],
   );
   let through: number | undefined;
   let bytes = 0;
@@ -82,23 +93,34 @@ async function lastOfPush(
   return through;
 }
 
-/** Whether the outbox has nothing in it. */
-export async function isOutboxEmpty(tx: SqlTransaction): Promise<boolean> {
-  return (await tx.all("SELECT 1 FROM lakesync_own WHERE state < 3 LIMIT 1")).length === 0;
+/** How many deltas the gateway has not acknowledged. */
+export async function countOutbox(database: SqlDatabase): Promise<Result<number>> {
+  const rows = await database.query(
+    "SELECT count(*) AS n FROM lakesync_own_state WHERE state < 4 AND state < 3",
+  );
+  return rows.ok ? ok(rows.value[0]!.n as number) : rows;
 }
 
-/** The last place in the outbox; 0 where it is empty. */
+/** Whether the outbox has nothing in it. */
+export async function isOutboxEmpty(tx: SqlTransaction): Promise<boolean> {
+  return (await tx.all("SELECT 1 FROM lakesync_own_state WHERE state < 4 AND state < 3 LIMIT 1"))
+    .length === 0;
+}
+
+/** A place that all of the outbox is up to; 0 where it is empty. */
 export async function endOfOutbox(tx: SqlTransaction): Promise<number> {
   const rows = await tx.all(
-    "SELECT max(ord) AS last FROM lakesync_own WHERE state < 3",
+    "SELECT (SELECT max(ord) FROM lakesync_own_state) AS last " +
+      "WHERE EXISTS (SELECT 1 FROM lakesync_own_state WHERE state < 4 AND state < 3)",
   );
-  return rows[0]?.last as number | null ?? 0;
+  return rows[0]?.last as number | undefined ?? 0;
 }
 
 /** The deltas of the push under way, or of the one whose answer never came. */
 export async function readFlying(tx: SqlTransaction): Promise<FlyingDelta[]> {
   const rows = await tx.all(
-    "SELECT ord, tries, json FROM lakesync_own WHERE state < 3 AND state = ? ORDER BY ord",
+    "SELECT ord, tries, json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord) " +
+      "WHERE state < 4 AND state = ? ORDER BY ord",
     [OwnState.FLYING],
   );
   return rows.map(({ ord, tries, json }) => ({
@@ -127,8 +149,8 @@ export function groupDeltas(deltas: readonly FlyingDelta[]): readonly DeltaGroup
  */
 export async function releasePush(tx: SqlTransaction): Promise<void> {
   await tx.run(
-    "UPDATE lakesync_own SET state = CASE WHEN tries = 1 THEN ? ELSE ? END, " +
-      "tries = CASE WHEN tries = 1 THEN 0 ELSE tries END WHERE state < 3 AND state = ?",
+    "UPDATE lakesync_own_state SET state = CASE WHEN tries = 1 THEN ? ELSE ? END, " +
+      "tries = CASE WHEN tries = 1 THEN 0 ELSE tries END WHERE state < 4 AND state = ?",
     [OwnState.UNSENT, OwnState.SENT, OwnState.FLYING],
   );
 }
@@ -140,16 +162,16 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** Takes deltas off, so that their rows fall back, and keeps them as dead letters. */
+/** Takes deltas off, so that their rows fall back, and keeps them as dead letters; the rows. */
 export async function bury(
   tx: SqlTransaction,
   refusals: readonly Refusal[],
   options: { now: number; tables: ReadonlyMap<string, LocalTable> },
-): Promise<readonly string[]> {
-  if (refusals.length === 0) return [];
+): Promise<TouchedRows> {
   const touched = new TouchedRows();
+  if (refusals.length === 0) return touched;
   for (const { flying } of refusals) touched.add(flying.delta.table, flying.delta.rowId);
-  await tx.runMany("DELETE FROM lakesync_own WHERE ord = ?", refusals.map((r) => [r.flying.ord]));
+  await removeOwn(tx, refusals.map(({ flying }) => flying.ord));
   await tx.runMany(
     "INSERT INTO lakesync_rejected (at, code, message, json) VALUES (?, ?, ?, ?)",
     refusals.map(({ flying, code, message }) => [
@@ -160,5 +182,5 @@ export async function bury(
     ]),
   );
   await showTouched(tx, options.tables, touched);
-  return touched.tables;
+  return touched;
 }

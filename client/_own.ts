@@ -1,3 +1,4 @@
+import { insertRows } from "./_insert_rows.ts";
 import { type Delta, mergeDelta, type RowState, type SqlTransaction } from "@lakesync/core";
 
 /**
@@ -24,11 +25,14 @@ export const OwnState = {
   SETTLED: 4,
 } as const;
 
-/** The tables for own deltas. (SQLite takes a partial index only where a query repeats its WHERE.) */
+/**
+ * The tables for own deltas: `lakesync_own_state` says how each stands, which changes three times, and
+ * `lakesync_own_json` has the delta, which hardly ever does. (SQLite takes a partial index only where a
+ * query repeats its WHERE.)
+ */
 export const OWN_SQL: readonly string[] = [
-  `CREATE TABLE lakesync_own (
+  `CREATE TABLE lakesync_own_state (
     ord INTEGER PRIMARY KEY,
-    delta_id TEXT NOT NULL UNIQUE,
     tbl TEXT NOT NULL,
     row_id TEXT NOT NULL,
     tx_id TEXT,
@@ -37,13 +41,24 @@ export const OWN_SQL: readonly string[] = [
     offset_ms INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     seq INTEGER,
-    at INTEGER,
-    json TEXT NOT NULL
+    at INTEGER
   )`,
-  "CREATE INDEX lakesync_own_top ON lakesync_own (tbl, row_id) WHERE state < 4",
-  "CREATE INDEX lakesync_own_outbox ON lakesync_own (state, ord) WHERE state < 3",
-  "CREATE INDEX lakesync_own_accepted ON lakesync_own (seq) WHERE state = 3",
-  "CREATE INDEX lakesync_own_settled ON lakesync_own (at) WHERE state = 4",
+  "CREATE TABLE lakesync_own_json (ord INTEGER PRIMARY KEY, json TEXT NOT NULL)",
+  // Not over the settled ones: an index of random keys costs more the more there are.
+  "CREATE INDEX lakesync_own_top ON lakesync_own_state (tbl, row_id) WHERE state < 4",
+  // Only the accepted ones have a seq: the others are in the order of making.
+  "CREATE INDEX lakesync_own_log ON lakesync_own_state (state, seq) WHERE state < 4",
+  "CREATE INDEX lakesync_own_settled ON lakesync_own_state (at) WHERE state = 4",
+  // What others read (an analyst, the devtools), who know nothing of the two.
+  "CREATE VIEW lakesync_own AS SELECT * FROM lakesync_own_state JOIN lakesync_own_json USING (ord)",
+  `CREATE TRIGGER lakesync_own_delete INSTEAD OF DELETE ON lakesync_own BEGIN
+    DELETE FROM lakesync_own_state WHERE ord = old.ord;
+    DELETE FROM lakesync_own_json WHERE ord = old.ord;
+  END`,
+];
+
+/** The table for dead letters. */
+export const REJECTED_SQL: readonly string[] = [
   `CREATE TABLE lakesync_rejected (
     ord INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -66,6 +81,8 @@ export interface AddOwnOptions {
   readonly offsetMs: number;
   /** Whether they are pushed as soon as they are committed. */
   readonly flying: boolean;
+  /** The place of the first of them. */
+  readonly ord: number;
 }
 
 /** Puts new deltas, with the bytes of their JSON, into the outbox. */
@@ -74,12 +91,13 @@ export async function addOwn(
   deltas: readonly { delta: Delta; json: string; bytes: number }[],
   options: AddOwnOptions,
 ): Promise<void> {
-  const { offsetMs, flying } = options;
-  await tx.runMany(
-    `INSERT INTO lakesync_own (delta_id, tbl, row_id, tx_id, state, tries, offset_ms, bytes, json)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    deltas.map(({ delta, json, bytes }) => [
-      delta.deltaId,
+  const { offsetMs, flying, ord } = options;
+  await insertRows(
+    tx,
+    `INSERT INTO lakesync_own_state (ord, tbl, row_id, tx_id, state, tries, offset_ms, bytes)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    deltas.map(({ delta, bytes }, i) => [
+      ord + i,
       delta.table,
       delta.rowId,
       delta.txId ?? null,
@@ -87,9 +105,20 @@ export async function addOwn(
       flying ? 1 : 0,
       offsetMs,
       bytes,
-      json,
     ]),
   );
+  await insertRows(
+    tx,
+    "INSERT INTO lakesync_own_json (ord, json) VALUES (?, ?)",
+    deltas.map(({ json }, i) => [ord + i, json]),
+  );
+}
+
+/** Removes own deltas. */
+export async function removeOwn(tx: SqlTransaction, ords: readonly number[]): Promise<void> {
+  const params = ords.map((ord) => [ord]);
+  await tx.runMany("DELETE FROM lakesync_own_state WHERE ord = ?", params);
+  await tx.runMany("DELETE FROM lakesync_own_json WHERE ord = ?", params);
 }
 
 /** Rows of one table's deltas on top of the base: merged by {@linkcode mergeOwn}. */
@@ -104,12 +133,12 @@ export async function ownOnTop(
   const byRow = new Map<string, Delta[]>();
   const rows = ids.length === 1
     ? await tx.all(
-      "SELECT json FROM lakesync_own " +
+      "SELECT json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord) " +
         "WHERE tbl = ? AND row_id = ? AND state < 4 ORDER BY ord",
       [table, ids[0]!],
     )
     : await tx.all(
-      "SELECT json FROM lakesync_own " +
+      "SELECT json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord) " +
         "WHERE tbl = ? AND row_id IN (SELECT value FROM json_each(?)) AND state < 4 ORDER BY ord",
       [table, JSON.stringify(ids)],
     );

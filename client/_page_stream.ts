@@ -94,11 +94,14 @@ export class PageStream {
 }
 
 /** What a pull asks for, without where it stands and how long it waits. */
-function viewOf({ clientId, limit, tables, own, schemaVersion }: PullRequest): string {
-  return JSON.stringify([clientId, limit, tables, own, schemaVersion]);
+function viewOf({ clientId, limit, tables, own, schemaVersion, tell }: PullRequest): string {
+  return JSON.stringify([clientId, limit, tables, own, schemaVersion, tell]);
 }
 
 function joinPages(pages: readonly PullAnswer[]): PullAnswer {
   const last = pages.at(-1)!;
-  return pages.length === 1 ? last : { ...last, deltas: pages.flatMap(({ deltas }) => deltas) };
+  if (pages.length === 1) return last;
+  const schema = pages.findLast((page) => page.schema !== undefined)?.schema;
+  const deltas = pages.flatMap(({ deltas }) => deltas);
+  return { ...last, deltas, ...(schema !== undefined && { schema }) };
 }

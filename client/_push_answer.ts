@@ -9,6 +9,8 @@ import {
   type SqlTransaction,
   unpackHlc,
 } from "@lakesync/core";
+import type { Changed } from "./_live_hub.ts";
+import { widened } from "./_learned.ts";
 import type { LocalTable } from "./_local_table.ts";
 import { bury, type DeltaGroup, type FlyingDelta, groupDeltas, type Refusal } from "./_outbox.ts";
 import { OwnState } from "./_own.ts";
@@ -37,8 +39,8 @@ export interface PushOutcome {
   readonly refusals: readonly Refusal[];
   /** How many were stamped anew and will be sent again. */
   readonly again: number;
-  /** The tables that changed. */
-  readonly tables: readonly string[];
+  /** The rows that may show differently. */
+  readonly changed: Changed;
   /** The log position of the base. */
   readonly seq: LogSeq;
   /** Whether a checkpoint is due now. */
@@ -51,8 +53,9 @@ export async function applyPushAnswer(
   answer: PushAnswer,
   options: ApplyPushAnswerOptions,
 ): Promise<PushOutcome> {
-  const { pushed, tables, receivedAt } = options;
+  const { pushed, receivedAt } = options;
   const state = await readState(tx);
+  const tables = widened(options.tables, state.learned);
   takeServerTime(state, answer.serverHlc, options);
   const judgement = judge(pushed, answer);
   const { accepted, refusals, again, unchanged } = judgement;
@@ -61,22 +64,22 @@ export async function applyPushAnswer(
   // The usual case first: the whole push at once.
   if (accepted.length === pushed.length) {
     await tx.run(
-      "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE state < 3 AND state = ?",
+      "UPDATE lakesync_own_state SET state = ?, seq = ?, at = ? WHERE state < 4 AND state = ?",
       [OwnState.ACCEPTED, seqToSql(answer.seq), receivedAt, OwnState.FLYING],
     );
   } else {
     await tx.runMany(
-      "UPDATE lakesync_own SET state = ?, seq = ?, at = ? WHERE ord = ?",
+      "UPDATE lakesync_own_state SET state = ?, seq = ?, at = ? WHERE ord = ?",
       accepted.map(({ ord }) => [OwnState.ACCEPTED, seqToSql(answer.seq), receivedAt, ord]),
     );
   }
   await tx.runMany(
-    "UPDATE lakesync_own SET state = ? WHERE ord = ?",
+    "UPDATE lakesync_own_state SET state = ? WHERE ord = ?",
     unchanged.map(({ ord }) => [OwnState.SENT, ord]),
   );
   // A log that ends before our base did is another one: the next pull would be told so too.
   if (!hasReached(answer.seq, options.base)) state.due = 2;
-  const changed = new Set(await bury(tx, refusals, { now: receivedAt, tables }));
+  const changed = await bury(tx, refusals, { now: receivedAt, tables });
 
   if (again.length > 0) {
     const stale = new Set(
@@ -84,22 +87,20 @@ export async function applyPushAnswer(
     );
     await freshenStale(tx, state, { judgement, stale, receivedAt });
     await tx.runMany(
-      "UPDATE lakesync_own SET state = ?, tries = 0 WHERE ord = ?",
+      "UPDATE lakesync_own_state SET state = ?, tries = 0 WHERE ord = ?",
       again.map(({ ord }) => [OwnState.UNSENT, ord]),
     );
-    for (const table of await restampUnsent(tx, state, { tables, now: receivedAt })) {
-      changed.add(table);
-    }
+    changed.addAll(await restampUnsent(tx, state, { tables, now: receivedAt }));
   }
   await writeState(tx, state);
   const settled = new TouchedRows();
   await settle(tx, state, { now: receivedAt, touched: settled });
   await showTouched(tx, tables, settled);
-  for (const table of settled.tables) changed.add(table);
+  changed.addAll(settled);
   return {
     refusals,
     again: again.length + unchanged.length,
-    tables: [...changed],
+    changed: changed.changed,
     seq: state.seq,
     due: state.due !== 0,
   };
@@ -225,10 +226,11 @@ async function freshenStale(
       }
     }
     const folded: Delta = { ...delta, columns: [...columns.values()] };
-    await tx.run(
-      "UPDATE lakesync_own SET json = ?, offset_ms = ? WHERE ord = ?",
-      [JSON.stringify(folded), offsetMs, ord],
-    );
+    await tx.run("UPDATE lakesync_own_state SET offset_ms = ? WHERE ord = ?", [offsetMs, ord]);
+    await tx.run("UPDATE lakesync_own_json SET json = ? WHERE ord = ?", [
+      JSON.stringify(folded),
+      ord,
+    ]);
   }
 }
 

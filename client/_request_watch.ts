@@ -39,12 +39,16 @@ export class Watch {
   }
 
   /** Passes a body on; each chunk is a sign of life. */
-  async *heartbeat(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  async *heartbeat(
+    body: ReadableStream<Uint8Array>,
+    came: (bytes: number) => void,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const reader = body.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
       this.#restart();
+      came(value.length);
       yield value;
     }
   }

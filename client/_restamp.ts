@@ -18,15 +18,17 @@ import { type ClientState, maxHlc } from "./_state.ts";
  *
  * Changes `state`, which the caller writes.
  *
- * @returns The tables whose rows may show differently.
+ * @returns The rows that may show differently.
  */
 export async function restampUnsent(
   tx: SqlTransaction,
   state: ClientState,
   options: { tables: ReadonlyMap<string, LocalTable>; now: number },
-): Promise<readonly string[]> {
+): Promise<TouchedRows> {
   const rows = await tx.all(
-    "SELECT ord, offset_ms, json FROM lakesync_own WHERE state < 3 AND state = ? ORDER BY ord",
+    "SELECT ord, offset_ms, json FROM (SELECT * FROM lakesync_own_state WHERE state < 4) " +
+      "CROSS JOIN lakesync_own_json USING (ord) " +
+      "WHERE state < 3 AND state = ? ORDER BY ord",
     [OwnState.UNSENT],
   );
   let wallMs = 0;
@@ -45,19 +47,17 @@ export async function restampUnsent(
     const delta: Delta = { ...content, deltaId: deltaId(content) };
     const text = JSON.stringify(delta);
     touched.add(delta.table, delta.rowId);
-    return [delta.deltaId, text, utf8Bytes(text), state.offsetMs, ord as number];
+    return { ord: ord as number, text };
   });
-  // A delta's new stamp may be the old one of the same change further on: no two ids are equal, at any
-  // moment.
-  await tx.run(
-    "UPDATE lakesync_own SET delta_id = 'unstamped ' || ord WHERE state < 3 AND state = ?",
-    [OwnState.UNSENT],
+  await tx.runMany(
+    "UPDATE lakesync_own_state SET bytes = ?, offset_ms = ?, tries = 0 WHERE ord = ?",
+    updates.map(({ ord, text }) => [utf8Bytes(text), state.offsetMs, ord]),
   );
   await tx.runMany(
-    "UPDATE lakesync_own SET delta_id = ?, json = ?, bytes = ?, offset_ms = ?, tries = 0 WHERE ord = ?",
-    updates,
+    "UPDATE lakesync_own_json SET json = ? WHERE ord = ?",
+    updates.map(({ ord, text }) => [text, ord]),
   );
   state.hlc = maxHlc(state.seen, hybrid.last);
   await showTouched(tx, options.tables, touched);
-  return touched.tables;
+  return touched;
 }

@@ -1,6 +1,16 @@
-import { cloneRow, emptyRow, isVisible, type RowState, type SqlTransaction } from "@lakesync/core";
-import { readBase } from "./_base.ts";
+import {
+  cloneRow,
+  type Delta,
+  emptyRow,
+  isVisible,
+  mergeDelta,
+  type RowState,
+  type SqlTransaction,
+} from "@lakesync/core";
+import { decodeBase, readBase } from "./_base.ts";
+import { insertRows } from "./_insert_rows.ts";
 import { type LocalTable, shownParams } from "./_local_table.ts";
+import type { Changed } from "./_live_hub.ts";
 import { mergeOwn, ownOnTop } from "./_own.ts";
 
 /** Rows to bring up to date, by table and id. */
@@ -14,15 +24,46 @@ export class TouchedRows {
     else rows.add(rowId);
   }
 
+  /** The noted rows by table, for those who follow them. */
+  get changed(): Changed {
+    return this.#byTable;
+  }
+
+  /** Notes all that others have noted. */
+  addAll(others: TouchedRows): void {
+    for (const table of others.tables) for (const id of others.rows(table)) this.add(table, id);
+  }
+
   /** The tables that have noted rows. */
   get tables(): readonly string[] {
     return [...this.#byTable.keys()];
   }
 
-  /** The noted rows of a table. */
+  /** The noted rows of a table, sorted: SQLite finds and writes its rows faster in that order. */
   rows(table: string): readonly string[] {
-    return [...this.#byTable.get(table) ?? []];
+    return [...this.#byTable.get(table) ?? []].sort();
   }
+}
+
+/** A row's state: base ∪ own deltas, in one statement. */
+export async function readRow(
+  tx: SqlTransaction,
+  table: LocalTable,
+  id: string,
+): Promise<RowState> {
+  const rows = await tx.all(
+    `SELECT 1 AS base, state AS text FROM ${table.base.name} WHERE id = ?1 UNION ALL
+     SELECT 0, json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord)
+     WHERE tbl = ?2 AND row_id = ?1 AND state < 4`,
+    [id, table.name],
+  );
+  const told = rows.find(({ base }) => base === 1);
+  const state = told === undefined ? emptyRow() : decodeBase(told.text as string);
+  // In any order: merging does not depend on it.
+  for (const row of rows) {
+    if (row !== told) mergeDelta(state, JSON.parse(row.text as string) as Delta);
+  }
+  return state;
 }
 
 /**
@@ -51,7 +92,7 @@ export async function showRows(
     if (state !== undefined && isVisible(state)) put.push(shownParams(table, id, state));
     else remove.push([id]);
   }
-  if (put.length > 0) await tx.runMany(table.shown.put, put);
+  if (put.length > 0) await insertRows(tx, table.shown.put, put);
   if (remove.length > 0) await tx.runMany(table.shown.remove, remove);
 }
 

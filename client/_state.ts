@@ -1,4 +1,5 @@
 import {
+  type ColumnSchema,
   compareHlc,
   type Hlc,
   type LogSeq,
@@ -17,6 +18,20 @@ export type CheckpointDue =
   | 2;
 
 /**
+ * What the gateway's tables have more than the app's: columns that a later version of the app declares.
+ * The base keeps all that comes, so a column may be learned, or declared, at any time after.
+ */
+export interface Learned {
+  /** The tag of the gateway's tables; `""` where they are to be told anew. */
+  readonly tag: string;
+  /** The columns that the app's tables have got of them, by table. */
+  readonly columns: readonly (readonly [table: string, columns: readonly ColumnSchema[]])[];
+}
+
+/** A database that has learned nothing. */
+export const UNLEARNED: Learned = { tag: "", columns: [] };
+
+/**
  * What the database knows about itself: one row, read at the start and written at the end of each
  * transaction that changes it. Memory holds no other copy, so that a rollback, a restart or a second
  * process never leaves a stale one behind.
@@ -26,6 +41,8 @@ export interface ClientState {
   readonly clientId: string;
   /** The schemas that it was last opened with. */
   readonly schemas: readonly TableSchema[];
+  /** The place of the newest own delta, in the order of making; 0 where there is none. */
+  readonly lastOrd: number;
   /** Where the next pull goes on; `""` before the first checkpoint. */
   cursor: string;
   /** The log position of the base. */
@@ -38,6 +55,13 @@ export interface ClientState {
   offsetMs: number;
   /** Whether a checkpoint is due. */
   due: CheckpointDue;
+  /** What the gateway's tables have more than the declared ones. */
+  learned: Learned;
+  /**
+   * The schema version that the cursor was got with; undefined before the first checkpoint. Pulls go on
+   * stating it: with another one the gateway would not serve the cursor.
+   */
+  stated: number | undefined;
 }
 
 /** The tables that every client's database has. */
@@ -56,27 +80,53 @@ export const STATE_SQL: readonly string[] = [
   )`,
 ];
 
+/** What the state of a database of an earlier version lacks. */
+export const MORE_STATE_SQL: readonly string[] = [
+  `ALTER TABLE lakesync_state ADD COLUMN learned TEXT NOT NULL DEFAULT '${
+    JSON.stringify(UNLEARNED)
+  }'`,
+  "ALTER TABLE lakesync_state ADD COLUMN stated INTEGER",
+];
+
 /** Reads the state. */
 export async function readState(tx: SqlTransaction): Promise<ClientState> {
   const row = (await tx.all(
-    "SELECT client_id, schemas, cursor, seq, hlc, seen, offset_ms, due FROM lakesync_state",
+    "SELECT client_id, schemas, cursor, seq, hlc, seen, offset_ms, due, learned, stated, " +
+      "(SELECT max(ord) FROM lakesync_own_json) AS last_ord FROM lakesync_state",
   ))[0]!;
   return {
     clientId: JSON.parse(row.client_id as string) as string,
-    schemas: JSON.parse(row.schemas as string) as TableSchema[],
+    schemas: parseSchemas(row.schemas as string),
+    lastOrd: row.last_ord as number | null ?? 0,
     cursor: row.cursor as string,
     seq: seqFromSql(row.seq!),
     hlc: row.hlc as string | null ?? undefined,
     seen: row.seen as string | null ?? undefined,
     offsetMs: row.offset_ms as number,
     due: row.due as CheckpointDue,
+    learned: JSON.parse(row.learned as string) as Learned,
+    stated: row.stated as number | null ?? undefined,
   };
+}
+
+/** What was parsed last: the text is the same in all transactions but the first of a new app version. */
+let parsed: { readonly text: string; readonly schemas: readonly TableSchema[] } | undefined;
+
+function parseSchemas(text: string): readonly TableSchema[] {
+  if (parsed?.text !== text) parsed = { text, schemas: JSON.parse(text) as TableSchema[] };
+  return parsed.schemas;
+}
+
+/** Writes the high-water mark of stamps: all of the state that a local write changes. */
+export async function writeHlc(tx: SqlTransaction, { hlc }: ClientState): Promise<void> {
+  await tx.run("UPDATE lakesync_state SET hlc = ?", [hlc ?? null]);
 }
 
 /** Writes what can change of the state. */
 export async function writeState(tx: SqlTransaction, state: ClientState): Promise<void> {
   await tx.run(
-    "UPDATE lakesync_state SET cursor = ?, seq = ?, hlc = ?, seen = ?, offset_ms = ?, due = ?",
+    "UPDATE lakesync_state SET cursor = ?, seq = ?, hlc = ?, seen = ?, offset_ms = ?, due = ?, " +
+      "learned = ?, stated = ?",
     [
       state.cursor,
       seqToSql(state.seq),
@@ -84,6 +134,8 @@ export async function writeState(tx: SqlTransaction, state: ClientState): Promis
       state.seen ?? null,
       state.offsetMs,
       state.due,
+      JSON.stringify(state.learned),
+      state.stated ?? null,
     ],
   );
 }

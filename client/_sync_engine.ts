@@ -12,24 +12,18 @@ import {
 import type { Emitter } from "./_emitter.ts";
 import { pullLive } from "./_live_pull.ts";
 import { onOnline } from "./_online.ts";
+import { onWake } from "./_on_wake.ts";
 import type { FlyingPush } from "./_outbox.ts";
+import { isBlocking, type StatusBoard, type StatusFacts } from "./_status_board.ts";
 import { SyncQueue } from "./_sync_queue.ts";
 import type { SyncContext } from "./_sync_run.ts";
-import type { ClientEvents, ClientStatus, SyncState, SyncSummary } from "./status.ts";
+import type { ClientEvents, SyncSummary } from "./status.ts";
 
 const MIN_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 
-/** Failures that last until somebody acts. */
-const BLOCKING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "CONFLICT",
-  "UNAUTHENTICATED",
-  "FORBIDDEN",
-  "NOT_FOUND",
-  "METHOD_NOT_ALLOWED",
-  "VALIDATION_ERROR",
-  "CORRUPT",
-]);
+/** Failures of a gateway that was not reached. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["OFFLINE", "TIMEOUT"]);
 
 /** Ends of live pulling after which a sync looks how things stand. */
 const BROKEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -48,6 +42,7 @@ export interface SyncEngineOptions {
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly events: Emitter<ClientEvents>;
+  readonly board: StatusBoard;
 }
 
 /**
@@ -73,8 +68,6 @@ export class SyncEngine {
   readonly #stopListening: () => void;
   #mode: "auto" | "manual" | "paused";
   #phase: "idle" | "syncing" | "waiting" | "blocked" = "idle";
-  #error: LakeSyncError | undefined;
-  #lastSyncedAt: number | undefined;
   #closed = false;
   #failures = 0;
   // Ends the present wait of the automatic sync.
@@ -83,7 +76,7 @@ export class SyncEngine {
   #live: AbortController | undefined;
   #loop: Promise<void> = Promise.resolve();
   #nudged = false;
-  #reported: SyncState;
+  readonly #closing: AbortController = new AbortController();
 
   constructor(options: SyncEngineOptions) {
     this.#options = options;
@@ -96,19 +89,15 @@ export class SyncEngine {
       ended: (outcome) => this.#finish(outcome),
     });
     this.#mode = options.auto && context !== undefined ? "auto" : "manual";
-    this.#reported = this.status.state;
-    this.#stopListening = this.#mode === "auto" ? onOnline(() => this.#hurry()) : () => {};
-    if (this.#mode === "auto") this.#loop = this.#run(context!);
-  }
-
-  /** The status. */
-  get status(): ClientStatus {
-    const state = this.#closed
-      ? "closed"
-      : this.#phase === "syncing" || this.#mode === "auto"
-      ? this.#phase
-      : this.#mode;
-    return { state, error: this.#error, lastSyncedAt: this.#lastSyncedAt };
+    this.#report();
+    this.#stopListening = () => {};
+    if (this.#mode === "manual") return;
+    this.#stopListening = onOnline({
+      online: () => this.#hurry(),
+      offline: () => options.board.set({ online: false }),
+    });
+    void onWake({ ...options, signal: this.#closing.signal }, () => this.#woke());
+    this.#loop = this.#run(context!);
   }
 
   /** Whether what is written now would be pushed at once, and nothing else is on its way. */
@@ -163,6 +152,7 @@ export class SyncEngine {
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
+      this.#closing.abort();
       this.#stopListening();
       this.#queue?.abort();
       this.#hangUp();
@@ -182,10 +172,12 @@ export class SyncEngine {
     const { events, clock } = this.#options;
     if (outcome.ok) {
       this.#failures = 0;
-      this.#error = undefined;
-      this.#lastSyncedAt = clock.now();
       // A page may have come by itself while a push is under way.
-      this.#setPhase(this.#queue!.running ? "syncing" : "idle");
+      this.#setPhase(this.#queue!.running ? "syncing" : "idle", {
+        error: undefined,
+        online: true,
+        lastSyncedAt: clock.now(),
+      });
       events.emit("synced", outcome.value);
       return;
     }
@@ -196,10 +188,20 @@ export class SyncEngine {
     // Who stops a sync knows about it.
     if (error.code === "ABORTED") return this.#setPhase("idle");
     this.#failures++;
-    this.#error = error;
-    this.#setPhase(BLOCKING.has(error.code) ? "blocked" : "waiting");
+    this.#setPhase(isBlocking(error.code) ? "blocked" : "waiting", {
+      error,
+      online: !UNREACHED.has(error.code),
+    });
     this.#options.events.emit("error", error);
     this.#live?.abort();
+  }
+
+  /** The device has slept: its connections are dead, whatever they say, and there may be news. */
+  #woke(): void {
+    if (this.#mode !== "auto") return;
+    this.#options.context?.transport.disconnect?.();
+    this.#live?.abort();
+    this.#hurry();
   }
 
   /** Ends any wait, also that after a failure. */
@@ -259,7 +261,8 @@ export class SyncEngine {
     this.#live = undefined;
     // A push that failed has ended it.
     if (live.signal.aborted) {
-      return { outcome: this.#failures > 0 ? err(this.#error!) : outcome, pages };
+      const { error } = this.#options.board.status;
+      return { outcome: this.#failures > 0 && error !== undefined ? err(error) : outcome, pages };
     }
     // A connection that broke is no failure yet: the sync that follows tells.
     if (outcome.ok || BROKEN.has(outcome.error.code)) return { outcome: ok(undefined), pages };
@@ -276,16 +279,21 @@ export class SyncEngine {
     return Math.ceil(typeof asked === "number" ? Math.max(asked, backoff) : backoff);
   }
 
-  #setPhase(phase: "idle" | "syncing" | "waiting" | "blocked"): void {
+  #setPhase(
+    phase: "idle" | "syncing" | "waiting" | "blocked",
+    facts: Partial<StatusFacts> = {},
+  ): void {
     this.#phase = phase;
-    this.#report();
+    this.#report(facts);
   }
 
-  #report(): void {
-    const { status } = this;
-    if (status.state === this.#reported) return;
-    this.#reported = status.state;
-    this.#options.events.emit("status", status);
+  #report(facts: Partial<StatusFacts> = {}): void {
+    const state = this.#closed
+      ? "closed"
+      : this.#phase === "syncing" || this.#mode === "auto"
+      ? this.#phase
+      : this.#mode;
+    this.#options.board.set({ ...facts, state });
   }
 }
 

@@ -12,7 +12,11 @@ import {
 } from "@lakesync/core";
 import { applyCheckpoint } from "./_apply_checkpoint.ts";
 import { applyPage } from "./_apply_page.ts";
+import { firstSyncOf } from "./_first_sync.ts";
+import type { Changed } from "./_live_hub.ts";
+import { knownSchema, widened } from "./_learned.ts";
 import type { LocalTable } from "./_local_table.ts";
+import { behindBy } from "./_log_seq.ts";
 import {
   beginPush,
   bury,
@@ -27,6 +31,7 @@ import { PUSH_DELTAS } from "./_push_limits.ts";
 import { applyPushAnswer, type PushOutcome } from "./_push_answer.ts";
 import { type ClientState, readState, writeState } from "./_state.ts";
 import { pruneOwn } from "./_settle.ts";
+import type { StatusBoard } from "./_status_board.ts";
 import type { SyncSummary } from "./status.ts";
 
 /** Rounds in which nothing moves on before a sync gives up. */
@@ -46,8 +51,10 @@ export interface SyncContext {
   /** How long settled deltas are kept, in ms. */
   readonly retentionMs: number;
   readonly logger: Logger;
-  /** Told after each transaction that changed tables. */
-  readonly changed: (tables: readonly string[]) => void;
+  /** What the client knows about its sync. */
+  readonly board: StatusBoard;
+  /** Told after each transaction what it changed. */
+  readonly changed: (changed: Changed) => void;
   /** Told about deltas that have become dead letters. */
   readonly refused: (refusals: readonly Refusal[]) => void;
 }
@@ -106,7 +113,7 @@ export class SyncRun {
   }
 
   async #pullAll(): Promise<Result<void>> {
-    const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
+    const { database, transport, clientId, tables, clock } = this.#context;
     for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
       const state = await database.transaction(readState);
       if (!state.ok) return state;
@@ -121,7 +128,14 @@ export class SyncRun {
       if (this.#signal.aborted) return aborted();
       // Also where a checkpoint is due: only the answer for the old cursor tells of a reset.
       const page = await transport.pull(
-        { clientId, cursor, tables: [...tables.keys()], own: "ids", schemaVersion },
+        {
+          clientId,
+          cursor,
+          tables: [...tables.keys()],
+          own: "ids",
+          tell: "head",
+          ...knownSchema(state.value),
+        },
         { signal: this.#signal },
       );
       const receivedAt = clock.now();
@@ -145,7 +159,8 @@ export class SyncRun {
       }
       this.#pulled += page.value.deltas.length;
       this.#seq = page.value.seq;
-      this.#context.changed(applied.value.tables);
+      this.#context.changed(applied.value.changed);
+      this.#context.board.set({ behind: behindBy(page.value) });
       if (!page.value.hasMore) return ok(undefined);
       if (page.value.cursor === cursor) fruitless++;
     }
@@ -159,27 +174,36 @@ export class SyncRun {
 
   /** Takes a checkpoint; false where it was overtaken. */
   async #takeCheckpoint(asked: ClientState): Promise<Result<boolean>> {
-    const { database, transport, clientId, schemaVersion, tables, clock } = this.#context;
+    const { database, transport, clientId, schemaVersion, tables, clock, board } = this.#context;
     if (this.#signal.aborted) return aborted();
     const checkpoint = await transport.checkpoint(
       { clientId, tables: [...tables.keys()], schemaVersion, ...newEnough(asked) },
       { signal: this.#signal },
     );
     if (!checkpoint.ok) return checkpoint;
+    const isFirst = asked.cursor === "";
+    const staged = (rows: number): void => {
+      if (isFirst) board.set({ firstSync: firstSyncOf(checkpoint.value, rows) });
+    };
+    staged(0);
     const applied = await applyCheckpoint(database, checkpoint.value, {
       asked,
       tables,
+      schemaVersion,
       now: clock.now(),
+      staged,
     });
+    board.set({ firstSync: undefined });
     if (!applied.ok) return applied;
     if (applied.value.status === "stale") return ok(false);
+    board.set({ outbox: board.status.outbox + applied.value.requeued });
     this.#checkpointRows += applied.value.rows;
     this.#seq = checkpoint.value.seq;
     this.#context.logger.log("info", "checkpoint", {
       seq: checkpoint.value.seq,
       rows: applied.value.rows,
     });
-    this.#context.changed([...tables.keys()]);
+    this.#context.changed(new Map([...tables.keys()].map((table) => [table, undefined])));
     return ok(true);
   }
 
@@ -247,7 +271,7 @@ export class SyncRun {
     const { again, refusals, seq, due } = applied.value;
     this.#seq = seq;
     this.#due = due;
-    this.#report(applied.value, refusals);
+    this.#report(applied.value, refusals, pushed.length - again);
     return ok(again === pushed.length ? "again" : "taken");
   }
 
@@ -273,10 +297,13 @@ export class SyncRun {
         }
         const { code, message } = error;
         const refusals = pushed.map((flying) => ({ flying, code, message }));
-        const buried = await database.transaction((tx) => bury(tx, refusals, { now, tables }));
+        const buried = await database.transaction(async (tx) => {
+          const { learned } = await readState(tx);
+          return await bury(tx, refusals, { now, tables: widened(tables, learned) });
+        });
         if (!buried.ok) return buried;
         this.#limit = PUSH_DELTAS;
-        this.#report({ tables: buried.value }, refusals);
+        this.#report(buried.value, refusals, pushed.length);
         return ok(undefined);
       }
       case "CONFLICT": {
@@ -290,9 +317,16 @@ export class SyncRun {
     }
   }
 
-  #report(outcome: Pick<PushOutcome, "tables">, refusals: readonly Refusal[]): void {
+  /** Tells what became of a push, of which so many deltas are done with. */
+  #report(
+    outcome: Pick<PushOutcome, "changed">,
+    refusals: readonly Refusal[],
+    done: number,
+  ): void {
+    const { board } = this.#context;
     this.#rejected += refusals.length;
-    this.#context.changed(outcome.tables);
+    board.set({ outbox: board.status.outbox - done });
+    this.#context.changed(outcome.changed);
     if (refusals.length > 0) this.#context.refused(refusals);
   }
 }

@@ -17,15 +17,20 @@ import {
   type Random,
   type RowState,
   type SqlTransaction,
+  type SqlValue,
   toWire,
   valueFault,
 } from "@lakesync/core";
 import { readBase } from "./_base.ts";
+import { insertRows } from "./_insert_rows.ts";
+import { judgeRow } from "./_judge_row.ts";
+import type { Changed } from "./_live_hub.ts";
 import { type LocalTable, shownParams } from "./_local_table.ts";
-import { type FlyingPush, isOutboxEmpty, readFlying } from "./_outbox.ts";
+import { type FlyingPush, isOutboxEmpty } from "./_outbox.ts";
 import { addOwn, mergeOwn, ownOnTop, utf8Bytes } from "./_own.ts";
 import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS, PUSH_DELTAS } from "./_push_limits.ts";
-import { type ClientState, readState, writeState } from "./_state.ts";
+import { readRow, TouchedRows } from "./_show.ts";
+import { type ClientState, readState, writeHlc } from "./_state.ts";
 
 /** A row as an app gives it or gets it. */
 export type AppRow = { readonly [column: string]: unknown };
@@ -41,8 +46,8 @@ export interface WriteContext {
 export interface WriteOutcome {
   /** How many deltas were made. */
   readonly deltas: number;
-  /** The tables that changed. */
-  readonly tables: ReadonlySet<string>;
+  /** The rows that changed. */
+  readonly changed: Changed;
   /** The deltas, where they are to be pushed as soon as they are committed. */
   readonly flying: FlyingPush | undefined;
 }
@@ -67,6 +72,8 @@ export class WriteSession {
   // Rows that were read or written, so that later changes build on earlier ones.
   readonly #rows: Map<string, Map<string, RowState>> = new Map();
   readonly #deltas: DeltaContent[] = [];
+  // Rows whose changes do not show yet.
+  readonly #unshown: Map<LocalTable, Set<string>> = new Map();
 
   private constructor(tx: SqlTransaction, context: WriteContext, state: ClientState) {
     this.#tx = tx;
@@ -99,12 +106,13 @@ export class WriteSession {
   }
 
   /** Adds a row, or changes it so that it has these columns. */
-  async put(table: LocalTable, row: AppRow): Promise<void> {
+  async put(table: LocalTable, row: AppRow): Promise<AppRow> {
     const { id = this.#context.random.uuid(), ...values } = row;
     if (!isRowId(id)) throw badRowId(table);
     const state = await this.#row(table, id);
-    if (isVisible(state)) await this.update(table, id, values);
-    else await this.#insert(table, id, state, values);
+    return isVisible(state)
+      ? await this.update(table, id, values)
+      : await this.#insert(table, id, state, values);
   }
 
   /** Changes a row. */
@@ -123,7 +131,11 @@ export class WriteSession {
       if (values[name] !== undefined) after.set(name, wireValue(table, name, values[name]));
     }
     const change = extractChange(table.schema, { before, after });
-    if (change !== undefined) await this.#change(table, id, state, change);
+    if (change !== undefined) {
+      const changed = change.columns.map(({ column }) => column);
+      if (table.validate) await judgeRow(table, appRowOf(table, id, after), changed);
+      this.#change(table, id, state, change);
+    }
     return appRow(table, id, state);
   }
 
@@ -131,7 +143,7 @@ export class WriteSession {
   async delete(table: LocalTable, id: string): Promise<boolean> {
     const state = await this.#row(table, id);
     if (!isVisible(state)) return false;
-    await this.#change(table, id, state, { op: "DELETE", columns: [] });
+    this.#change(table, id, state, { op: "DELETE", columns: [] });
     return true;
   }
 
@@ -141,11 +153,36 @@ export class WriteSession {
     return isVisible(state) ? appRow(table, id, state) : undefined;
   }
 
+  /** Adds rows, which may be many. */
+  async insertMany(table: LocalTable, rows: readonly AppRow[]): Promise<AppRow[]> {
+    await this.#loadRows(table, rows);
+    const added: AppRow[] = [];
+    for (const row of rows) added.push(await this.insert(table, row));
+    return added;
+  }
+
+  /** Adds or changes rows, which may be many. */
+  async putMany(table: LocalTable, rows: readonly AppRow[]): Promise<AppRow[]> {
+    await this.#loadRows(table, rows);
+    const put: AppRow[] = [];
+    for (const row of rows) put.push(await this.put(table, row));
+    return put;
+  }
+
+  async #loadRows(table: LocalTable, rows: readonly AppRow[]): Promise<void> {
+    await this.load(table, rows.map(({ id }) => id).filter((id) => typeof id === "string"));
+  }
+
   /** Reads rows ahead, where many will be changed. */
   async load(table: LocalTable, ids: readonly string[]): Promise<void> {
-    const base = await readBase(this.#tx, table, ids);
-    const own = await ownOnTop(this.#tx, table.name, ids);
     const rows = this.#tableRows(table);
+    if (ids.length < 2) {
+      for (const id of ids) if (!rows.has(id)) rows.set(id, await readRow(this.#tx, table, id));
+      return;
+    }
+    const sorted = [...ids].sort();
+    const base = await readBase(this.#tx, table, sorted);
+    const own = await ownOnTop(this.#tx, table.name, sorted);
     for (const id of ids) {
       if (rows.has(id)) continue;
       const state = base.get(id) ?? emptyRow();
@@ -154,11 +191,30 @@ export class WriteSession {
     }
   }
 
+  /** Makes the app's tables show what was changed so far. */
+  async show(): Promise<void> {
+    for (const [table, ids] of this.#unshown) {
+      const rows = this.#tableRows(table);
+      const put: SqlValue[][] = [];
+      const remove: SqlValue[][] = [];
+      // In order, because that is faster.
+      for (const id of [...ids].sort()) {
+        const state = rows.get(id)!;
+        if (isVisible(state)) put.push(shownParams(table, id, state));
+        else remove.push([id]);
+      }
+      if (put.length > 0) await insertRows(this.#tx, table.shown.put, put);
+      if (remove.length > 0) await this.#tx.runMany(table.shown.remove, remove);
+    }
+    this.#unshown.clear();
+  }
+
   /**
-   * Puts what was changed into the outbox. Where it can be pushed at once it is marked as flying
+   * Shows what was changed, and puts it into the outbox. Where it can be pushed at once it is marked as flying
    * already: that takes the same commit, and a push else begins with one of its own.
    */
   async finish(options: FinishOptions): Promise<WriteOutcome> {
+    await this.show();
     const txId = options.grouped && this.#deltas.length > 1
       ? this.#context.random.uuid()
       : undefined;
@@ -183,17 +239,23 @@ export class WriteSession {
           "split it, or use client.import for bulk data",
       );
     }
-    const tables = new Set(this.#deltas.map(({ table }) => table));
-    if (own.length === 0) return { deltas: 0, tables, flying: undefined };
+    const touched = new TouchedRows();
+    for (const { table, rowId } of this.#deltas) touched.add(table, rowId);
+    const { changed } = touched;
+    if (own.length === 0) return { deltas: 0, changed, flying: undefined };
     const flying = options.canPush() && own.length <= PUSH_DELTAS && bytes <= MAX_PUSH_BYTES &&
       await isOutboxEmpty(this.#tx);
-    await addOwn(this.#tx, own, { offsetMs: this.#state.offsetMs, flying });
+    const { offsetMs, seq, lastOrd } = this.#state;
+    const ord = lastOrd + 1;
+    await addOwn(this.#tx, own, { offsetMs, flying, ord });
     this.#state.hlc = this.#hlc.last;
-    await writeState(this.#tx, this.#state);
+    await writeHlc(this.#tx, this.#state);
     return {
       deltas: own.length,
-      tables,
-      flying: flying ? { deltas: await readFlying(this.#tx), base: this.#state.seq } : undefined,
+      changed,
+      flying: flying
+        ? { deltas: own.map(({ delta }, i) => ({ ord: ord + i, delta, tries: 1 })), base: seq }
+        : undefined,
     };
   }
 
@@ -225,21 +287,17 @@ export class WriteSession {
         );
       }
     }
-    await this.#change(
-      table,
-      id,
-      state,
-      extractChange(table.schema, { before: undefined, after })!,
-    );
+    if (table.validate) await judgeRow(table, appRowOf(table, id, after));
+    this.#change(table, id, state, extractChange(table.schema, { before: undefined, after })!);
     return appRow(table, id, state);
   }
 
-  async #change(
+  #change(
     table: LocalTable,
     rowId: string,
     state: RowState,
     change: Pick<Delta, "op" | "columns">,
-  ): Promise<void> {
+  ): void {
     const content: DeltaContent = {
       op: change.op,
       table: table.name,
@@ -250,8 +308,9 @@ export class WriteSession {
     };
     this.#deltas.push(content);
     mergeDelta(state, content);
-    if (isVisible(state)) await this.#tx.run(table.shown.put, shownParams(table, rowId, state));
-    else await this.#tx.run(table.shown.remove, [rowId]);
+    const unshown = this.#unshown.get(table);
+    if (unshown === undefined) this.#unshown.set(table, new Set([rowId]));
+    else unshown.add(rowId);
   }
 }
 

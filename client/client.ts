@@ -1,7 +1,9 @@
 import type { InsertOf, Result, SqlRow, SqlValue, Table } from "@lakesync/core";
 import type { LiveQuery } from "./live_query.ts";
 import type { Rejected } from "./rejected.ts";
+import type { SqlQuery } from "./sql_query.ts";
 import type { ClientEvents, ClientStatus, SyncSummary } from "./status.ts";
+import type { ClientStorage } from "./storage.ts";
 import type { TableClients, TransactionTables } from "./tables.ts";
 
 /** What a transaction's body works with. Its methods throw, which rolls the transaction back. */
@@ -16,6 +18,13 @@ export interface ClientTransaction<Tables extends readonly Table[]> {
    * @returns The rows.
    */
   query<Row extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): Promise<Row[]>;
+  /**
+   * Runs the query of a builder.
+   *
+   * @param query The query, with its parameters.
+   * @returns The rows.
+   */
+  query<Row = SqlRow>(query: SqlQuery<Row>): Promise<Row[]>;
 }
 
 /** Options of {@linkcode Client.syncOnce} and {@linkcode Client.import}. */
@@ -53,6 +62,13 @@ export interface Client<Tables extends readonly Table[] = readonly Table[]> {
     params?: readonly SqlValue[],
   ): Promise<Result<Row[]>>;
   /**
+   * Runs the query of a builder, such as `queryBuilder()` of `@lakesync/client/kysely`.
+   *
+   * @param query The query, with its parameters.
+   * @returns The rows.
+   */
+  query<Row = SqlRow>(query: SqlQuery<Row>): Promise<Result<Row[]>>;
+  /**
    * A query whose result follows the data.
    *
    * @param sql One SELECT, VALUES or WITH.
@@ -60,6 +76,13 @@ export interface Client<Tables extends readonly Table[] = readonly Table[]> {
    * @returns What to subscribe to or to iterate over.
    */
   live<Row extends SqlRow = SqlRow>(sql: string, params?: readonly SqlValue[]): LiveQuery<Row>;
+  /**
+   * A builder's query whose result follows the data.
+   *
+   * @param query The query, with its parameters.
+   * @returns What to subscribe to or to iterate over.
+   */
+  live<Row = SqlRow>(query: SqlQuery<Row>): LiveQuery<Row>;
   /**
    * Runs changes as one: all of them show at once and travel as one transaction, or none. Other
    * writes of this client wait meanwhile, as do its queries where the database is in memory, so the
@@ -94,6 +117,8 @@ export interface Client<Tables extends readonly Table[] = readonly Table[]> {
   resume(): void;
   /** How many deltas the gateway has not acknowledged yet. */
   pending(): Promise<Result<number>>;
+  /** Where the data is kept, and how much room there is for it. */
+  storage(): Promise<Result<ClientStorage>>;
   /** The changes that were rejected for good: list, retry or drop them. */
   readonly rejected: Rejected;
   /**
@@ -109,4 +134,12 @@ export interface Client<Tables extends readonly Table[] = readonly Table[]> {
   ): () => void;
   /** Stops syncing, ends live queries and closes the database, where the client opened it. */
   close(): Promise<void>;
+  /**
+   * Closes the client and removes all of its data from the device, for all of an app's tabs: what an
+   * app does when somebody signs out. What the gateway has not acknowledged is lost: sync first, and
+   * look at `status.outbox`. A database that the client did not open stays, without the client's tables.
+   *
+   * @returns How many deltas were lost so; `STORAGE_ERROR` where something of it could not be removed.
+   */
+  wipe(): Promise<Result<{ readonly unsent: number }>>;
 }

@@ -17,10 +17,13 @@ import {
 } from "@lakesync/core";
 import type { Client } from "./client.ts";
 import type { GetToken } from "./http_transport.ts";
+import { isPage } from "./_is_page.ts";
 import { LocalClient } from "./_local_client.ts";
 import { localTable } from "./_local_table.ts";
 import { indexLocalTables, openSchema } from "./_open_schema.ts";
-import { openSqlite } from "./open_sqlite.ts";
+import { countOutbox } from "./_outbox.ts";
+import { openSqlite, removeSqlite } from "./open_sqlite.ts";
+import type { ClientStorage } from "./storage.ts";
 import { webSocketTransport } from "./web_socket_transport.ts";
 
 /** Options for the automatic sync. */
@@ -43,7 +46,10 @@ export interface SyncOptions {
 export interface ClientOptions<Tables extends readonly Table[]> {
   /** The tables that the app uses. */
   tables: Tables;
-  /** The database file, `":memory:"`, or a database that is open and that the caller closes. */
+  /**
+   * The database file, `":memory:"`, or a database that is open and that the caller closes. In a page
+   * of a browser the text names a database of the page's origin, which all of its tabs share.
+   */
   database: string | SqlDatabase;
   /**
    * Where the gateway listens. The client takes the best way that answers: a WebSocket, else HTTP.
@@ -83,6 +89,19 @@ export interface ClientOptions<Tables extends readonly Table[]> {
    */
   sync?: SyncOptions;
   /**
+   * Starts the worker that a page of a browser has its database open in: a module worker of
+   * `@lakesync/client/worker`. For bundlers that do not follow `new Worker(new URL(…))` in packages.
+   *
+   * @default {undefined} the package's own
+   */
+  worker?: () => Worker;
+  /**
+   * Where a page's worker finds `sqlite3.wasm`, which is in the npm package `@sqlite.org/sqlite-wasm`.
+   *
+   * @default {undefined} where the bundler has put it
+   */
+  wasmUrl?: string;
+  /**
    * How long accepted deltas are kept, in ms, in case that the gateway is restored from a backup.
    *
    * @default {604_800_000} 7 days
@@ -109,7 +128,7 @@ export interface ClientOptions<Tables extends readonly Table[]> {
   /**
    * Logs.
    *
-   * @default {silentLogger}
+   * @default {silentLogger} in a page of a browser the console, for warnings and errors
    */
   logger?: Logger;
 }
@@ -158,6 +177,23 @@ export async function createClient<const Tables extends readonly Table[]>(
   const random = options.random ?? systemRandom;
   const tables = indexLocalTables(options.tables.map(localTable));
   const logger = options.logger ?? silentLogger;
+  if (typeof options.database === "string" && isPage()) {
+    if (transport !== undefined) {
+      throw new TypeError(
+        "Cannot create a client with a transport and a named database in a page: give url, or a database that is open",
+      );
+    }
+    const { createInPage } = await import("./_create_in_page.ts");
+    const client = await createInPage(options, {
+      name: options.database,
+      tables,
+      auto: sync.auto ?? true,
+      intervalMs,
+      retentionMs: options.retentionMs ?? RETENTION_MS,
+    });
+    // As below.
+    return client.ok ? ok(client.value as unknown as Client<Tables>) : client;
+  }
   const way = url === undefined ? transport : webSocketTransport({
     url,
     scheduler,
@@ -185,12 +221,22 @@ export async function createClient<const Tables extends readonly Table[]>(
     if (ownsDatabase) await database.close();
     return err(state.error);
   }
+  const outbox = await countOutbox(database);
+  if (!outbox.ok) {
+    if (ownsDatabase) await database.close();
+    return outbox;
+  }
   const client = new LocalClient({
     clientId: state.value.clientId,
     tables,
     database,
     ownsDatabase,
+    ...(typeof options.database === "string" && {
+      remove: removing(database, options.database),
+    }),
     transport: way,
+    outbox: outbox.value,
+    storage: () => Promise.resolve({ kind: kindOf(options.database) }),
     auto: sync.auto ?? true,
     intervalMs,
     retentionMs,
@@ -201,4 +247,16 @@ export async function createClient<const Tables extends readonly Table[]>(
   });
   // Its tables have the names and columns of `Tables`, which the compiler cannot follow.
   return ok(client as unknown as Client<Tables>);
+}
+
+function removing(database: SqlDatabase, path: string): () => Promise<Result<void>> {
+  return async () => {
+    await database.close();
+    return await removeSqlite({ path });
+  };
+}
+
+function kindOf(database: string | SqlDatabase): ClientStorage["kind"] {
+  if (typeof database !== "string") return "other";
+  return database === ":memory:" ? "memory" : "file";
 }

@@ -76,7 +76,7 @@ export function overHttp(http: GatewayHttp): SyncTransport {
       return answer.ok ? readPushAnswer(answer.value) : answer;
     },
     async pull(request, requestOptions = {}) {
-      const { clientId, cursor, limit, tables, wait, own, schemaVersion } = request;
+      const { clientId, cursor, limit, tables, wait, own, schemaVersion, schema, tell } = request;
       const query = {
         clientId,
         cursor,
@@ -85,6 +85,8 @@ export function overHttp(http: GatewayHttp): SyncTransport {
         wait,
         own,
         schemaVersion,
+        schema,
+        tell,
       };
       const answer = await http.json("pull", {
         query,

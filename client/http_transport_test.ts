@@ -43,6 +43,29 @@ function errorOf(result: Result<unknown>): LakeSyncError {
   return result.error;
 }
 
+test("httpTransport() asks a gateway on the same machine for pages that are not packed", async () => {
+  for (
+    const [url, accepted] of [
+      ["http://localhost:8080", "identity"],
+      ["http://127.0.0.1/base", "identity"],
+      ["http://[::1]:8080", "identity"],
+      ["http://localhost.example", null],
+      ["https://gateway.test", null],
+    ] as const
+  ) {
+    const requests: Request[] = [];
+    const transport = httpTransport({
+      url,
+      fetch: (request) => {
+        requests.push(request);
+        return Promise.resolve(Response.json(PAGE));
+      },
+    });
+    unwrapOrThrow(await transport.pull({ clientId: "a", cursor: "" }));
+    assertEquals(requests.map(({ headers }) => headers.get("Accept-Encoding")), [accepted]);
+  }
+});
+
 test("httpTransport() sends a push and a pull as the protocol has them", async () => {
   const { transport, requests } = scripted(
     () => Response.json(ANSWER),

@@ -1,5 +1,5 @@
-import type { LakeSyncError, SqlDatabase, SqlRow, SqlValue } from "@lakesync/core";
-import type { LiveHub } from "./_live_hub.ts";
+import type { LakeSyncError, SqlRow } from "@lakesync/core";
+import type { LiveQueries, LiveTarget } from "./_live_queries.ts";
 
 /** Options of {@linkcode LiveQuery.subscribe}. */
 export interface SubscribeOptions {
@@ -12,20 +12,45 @@ export interface SubscribeOptions {
 }
 
 /**
+ * What is different from the result before. Rows are the same where they have the same `id`; where a
+ * result has no column `id`, or a value of it twice, rows are compared as a whole, so that a changed
+ * one counts as one removed and one added. Rows that only moved are in none of the lists.
+ *
+ * @typeParam Row The shape of a row.
+ */
+export interface RowChanges<Row = SqlRow> {
+  /** Rows that are new; with a subscription's first result all of them. */
+  readonly added: readonly Row[];
+  /** Rows with other values than before, as they are now. */
+  readonly changed: readonly Row[];
+  /** Rows that are gone, as they were. */
+  readonly removed: readonly Row[];
+}
+
+/**
  * A query whose result follows the data: the first result comes at once, then one after each
- * transaction, from either side, that changed it. It runs again only where a table that it reads has
- * changed; changes that come while it runs are answered together.
+ * transaction, from either side, that changed it. A client runs a query once for all who subscribe
+ * to the same SQL with the same parameters; changes that come while it runs are answered together.
  *
  * @typeParam Row The shape that the app knows a result's row to have; it is not checked.
  */
-export interface LiveQuery<Row extends SqlRow = SqlRow> extends AsyncIterable<Row[]> {
+export interface LiveQuery<Row = SqlRow> extends AsyncIterable<Row[]> {
+  /**
+   * The newest result while somebody subscribes; undefined until the first one came. The same array
+   * until the result changes, and rows that did not change stay the same objects: not to be changed.
+   */
+  readonly current: readonly Row[] | undefined;
   /**
    * Calls a function with each result.
    *
-   * @param listener Gets all rows of the result.
+   * @param listener Gets all rows of the result, which it shares with all who subscribe, and what is
+   * different from the one before.
    * @returns Ends the subscription.
    */
-  subscribe(listener: (rows: Row[]) => void, options?: SubscribeOptions): () => void;
+  subscribe(
+    listener: (rows: Row[], changes: RowChanges<Row>) => void,
+    options?: SubscribeOptions,
+  ): () => void;
   /**
    * Iterates over results: the newest one each time, those between are left out. Ends with the
    * client; throws a `LakeSyncError` where the query fails.
@@ -33,126 +58,38 @@ export interface LiveQuery<Row extends SqlRow = SqlRow> extends AsyncIterable<Ro
   [Symbol.asyncIterator](): AsyncIterator<Row[], undefined, undefined>;
 }
 
-/** What a live query works with. */
-export interface LiveContext {
-  readonly database: SqlDatabase;
-  readonly hub: LiveHub;
-  /** Told about failures that nobody else is told about, and about listeners that throw. */
-  readonly failed: (error: LakeSyncError) => void;
-  readonly threw: (thrown: unknown) => void;
-}
-
-/** Makes a live query. */
-export function liveQuery<Row extends SqlRow>(
-  context: LiveContext,
-  sql: string,
-  params: readonly SqlValue[],
-): LiveQuery<Row> {
-  const start = (deliver: Deliver<Row>): () => void => watch(context, { sql, params, deliver });
-  return {
-    subscribe(listener, options = {}) {
-      return start({
-        rows(rows) {
-          try {
-            listener(rows);
-          } catch (thrown) {
-            context.threw(thrown);
-          }
-        },
-        error: options.onError ?? context.failed,
-        end: () => {},
-      });
-    },
-    [Symbol.asyncIterator]: () => iterate(start),
-  };
-}
-
-interface Deliver<Row> {
-  rows(rows: Row[]): void;
+/** Told about results. */
+export interface LiveSubscriber {
+  rows(rows: SqlRow[], changes: RowChanges<SqlRow>): void;
   error(error: LakeSyncError): void;
   end(): void;
 }
 
-/** Runs the query now and after each change that matters, never twice at once. */
-function watch<Row extends SqlRow>(
-  context: LiveContext,
-  query: { sql: string; params: readonly SqlValue[]; deliver: Deliver<Row> },
-): () => void {
-  const { database, hub } = context;
-  const { sql, params, deliver } = query;
-  let reads: ReadonlySet<string> | undefined;
-  let running = false;
-  let dirty = true;
-  let last: readonly SqlRow[] | undefined;
-  let stopped = hub.closed;
-
-  const run = async (): Promise<void> => {
-    if (running) return;
-    running = true;
-    // What changes within one turn of the event loop is answered by one run.
-    await Promise.resolve();
-    while (dirty && !stopped) {
-      dirty = false;
-      if (reads === undefined) {
-        const tables = await database.tablesOf(sql);
-        if (tables.ok) reads = new Set(tables.value);
-      }
-      const result = await database.query(sql, params);
-      if (stopped) break;
-      if (result.ok) {
-        // A change of the table may leave the result as it was: then there is nothing to tell.
-        if (last !== undefined && sameRows(last, result.value)) continue;
-        last = result.value;
-        deliver.rows(result.value as Row[]);
-      } else if (result.error.code !== "CLOSED") deliver.error(result.error);
-    }
-    running = false;
-  };
-
-  const unwatch = hub.watch((tables) => {
-    // Until it is known what the query reads, everything counts.
-    if (reads !== undefined && !intersects(reads, tables)) return;
-    dirty = true;
-    void run();
-  }, () => {
-    stopped = true;
-    deliver.end();
-  });
-  if (stopped) deliver.end();
-  else void run();
-  return () => {
-    stopped = true;
-    unwatch();
+/** A live query over a client's shared ones. */
+export function liveQuery(queries: LiveQueries, target: LiveTarget): LiveQuery {
+  return {
+    get current() {
+      return queries.current(target);
+    },
+    subscribe(listener, options = {}) {
+      return queries.subscribe(target, {
+        rows: listener,
+        error: options.onError ?? queries.failed,
+        end: () => {},
+      });
+    },
+    [Symbol.asyncIterator]: () => iterate((subscriber) => queries.subscribe(target, subscriber)),
   };
 }
 
-function sameRows(a: readonly SqlRow[], b: readonly SqlRow[]): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) {
-    // One query gives the same columns each time.
-    for (const column in a[i]) if (!sameValue(a[i]![column]!, b[i]![column]!)) return false;
-  }
-  return true;
-}
-
-function sameValue(a: SqlValue, b: SqlValue): boolean {
-  if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array)) return Object.is(a, b);
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-function intersects(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  for (const item of b) if (a.has(item)) return true;
-  return false;
-}
-
-function iterate<Row extends SqlRow>(
-  start: (deliver: Deliver<Row>) => () => void,
-): AsyncIterator<Row[], undefined, undefined> {
-  let newest: { rows: Row[] } | undefined;
+function iterate(
+  subscribe: (subscriber: LiveSubscriber) => () => void,
+): AsyncIterator<SqlRow[], undefined, undefined> {
+  let newest: { rows: SqlRow[] } | undefined;
   let failure: LakeSyncError | undefined;
   let ended = false;
   let wake = (): void => {};
-  const stop = start({
+  const stop = subscribe({
     rows(rows) {
       newest = { rows };
       wake();
@@ -166,7 +103,7 @@ function iterate<Row extends SqlRow>(
       wake();
     },
   });
-  const finish = (): IteratorResult<Row[], undefined> => {
+  const finish = (): IteratorResult<SqlRow[], undefined> => {
     ended = true;
     stop();
     wake();

@@ -16,10 +16,21 @@ export {
   inProcessTransport,
   type InProcessTransportOptions,
 } from "./http_transport.ts";
-export type { LiveQuery, SubscribeOptions } from "./live_query.ts";
+export type { FrameCodec } from "./_frames.ts";
+export type { LiveQuery, RowChanges, SubscribeOptions } from "./live_query.ts";
+export type { BuiltQuery, CompiledSql, SqlQuery } from "./sql_query.ts";
 export type { ClientSocket, OpenSocket, SocketClose, SocketListener } from "./web_socket.ts";
 export { webSocketTransport, type WebSocketTransportOptions } from "./web_socket_transport.ts";
 export { openSqlite, type OpenSqliteOptions } from "./open_sqlite.ts";
 export type { Rejected } from "./rejected.ts";
-export type { ClientEvents, ClientStatus, DeadLetter, SyncState, SyncSummary } from "./status.ts";
+export type {
+  BlockedReason,
+  ClientEvents,
+  ClientStatus,
+  DeadLetter,
+  FirstSync,
+  SyncState,
+  SyncSummary,
+} from "./status.ts";
+export type { ClientStorage } from "./storage.ts";
 export type { TableClient, TableClients, TransactionTable, TransactionTables } from "./tables.ts";

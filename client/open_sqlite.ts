@@ -1,7 +1,7 @@
-import { open } from "node:fs/promises";
 import { err, LakeSyncError, ok, type Result, type SqlDatabase } from "@lakesync/core";
-import { APPLICATION_ID, NodeSqlite } from "./_node_sqlite.ts";
+import { openNodeSqlite } from "./_node_sqlite.ts";
 import { sqliteError } from "./_sqlite_error.ts";
+import { foreignReason, HEADER_BYTES } from "./_sqlite_header.ts";
 
 /** Options of {@linkcode openSqlite}. */
 export interface OpenSqliteOptions {
@@ -33,7 +33,7 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<Result<Sql
   const { path } = options;
   try {
     if (path !== ":memory:") {
-      const foreign = await foreignReason(path);
+      const foreign = await foreignFile(path);
       if (foreign !== undefined) {
         return err(
           new LakeSyncError(
@@ -45,25 +45,49 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<Result<Sql
     }
     // Loaded here, so that a browser can load this package.
     const { DatabaseSync } = await import("node:sqlite");
-    return ok(NodeSqlite.open(path, DatabaseSync));
+    return ok(openNodeSqlite(path, DatabaseSync));
   } catch (thrown) {
     return err(sqliteError(thrown, `Cannot open database "${path}"`));
   }
 }
 
-const HEADER_BYTES = 100;
-const MAGIC = "SQLite format 3\0";
+/**
+ * Removes a database that {@linkcode openSqlite} has made. Nobody may have it open.
+ *
+ * @param options Where it is.
+ * @returns Nothing, also where there was none; `STORAGE_ERROR` where a file of it could not be removed.
+ */
+export async function removeSqlite(options: OpenSqliteOptions): Promise<Result<void>> {
+  const { path } = options;
+  if (path === ":memory:") return ok(undefined);
+  // Loaded here, so that a browser can load this package.
+  const { rm } = await import("node:fs/promises");
+  try {
+    // The database last: without it nothing opens what is left.
+    for (const suffix of ["-wal", "-shm", "-journal", ""]) {
+      await rm(`${path}${suffix}`, { force: true });
+    }
+    return ok(undefined);
+  } catch (cause) {
+    return err(
+      new LakeSyncError(
+        "STORAGE_ERROR",
+        `Cannot remove database "${path}": ${String(cause)}; close what has it open and try again`,
+        { cause },
+      ),
+    );
+  }
+}
 
-/** Judged by the header alone, because SQLite itself would write to a file that it opens. */
-async function foreignReason(path: string): Promise<string | undefined> {
+async function foreignFile(path: string): Promise<string | undefined> {
+  // Loaded here, so that a browser can load this package.
+  const { open } = await import("node:fs/promises");
   const header = new Uint8Array(HEADER_BYTES);
-  let length: number;
-  let size: number;
   try {
     const file = await open(path, "r");
     try {
-      length = (await file.read(header, 0, HEADER_BYTES, 0)).bytesRead;
-      size = (await file.stat()).size;
+      const { bytesRead } = await file.read(header, 0, HEADER_BYTES, 0);
+      return foreignReason(header.subarray(0, bytesRead), (await file.stat()).size);
     } finally {
       await file.close();
     }
@@ -71,14 +95,4 @@ async function foreignReason(path: string): Promise<string | undefined> {
     if ((thrown as { code?: unknown }).code === "ENOENT") return undefined;
     throw thrown;
   }
-  if (length === 0) return undefined;
-  if (length < HEADER_BYTES || new TextDecoder("latin1").decode(header.subarray(0, 16)) !== MAGIC) {
-    return "it is not a SQLite database";
-  }
-  const view = new DataView(header.buffer);
-  if (view.getUint32(68) !== APPLICATION_ID) return "it belongs to another program";
-  const pageSize = view.getUint16(16) === 1 ? 65_536 : view.getUint16(16);
-  // Pages that are still in the WAL alone make the file shorter than this only by whole pages.
-  if (pageSize < 512 || size % pageSize !== 0) return "it is damaged";
-  return undefined;
 }

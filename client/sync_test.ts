@@ -324,7 +324,9 @@ test("a schema above the gateway's holds the outbox until the gateway has it", (
       }),
     );
     const states: string[] = [];
-    client.on("status", ({ state }) => states.push(state));
+    client.on("status", ({ state }) => {
+      if (state !== states.at(-1)) states.push(state);
+    });
     unwrapOrThrow(
       await client.tables.todos.insert({ id: "1", title: "Milk", done: false, note: "!" }),
     );
@@ -334,7 +336,7 @@ test("a schema above the gateway's holds the outbox until the gateway has it", (
     bench.gateway.setTables([newer.schema]);
     assertEquals(unwrapOrThrow(await client.syncOnce()).pushed, 1);
     assertEquals(client.status.error, undefined);
-    assertEquals(states, ["syncing", "manual", "syncing", "manual"]);
+    assertEquals(states, ["manual", "syncing", "manual", "syncing", "manual"]);
     await client.close();
   }));
 

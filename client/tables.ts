@@ -15,6 +15,28 @@ export interface TableClient<T extends Table> {
    */
   insert(row: InsertOf<T>): Promise<Result<RowOf<T>>>;
   /**
+   * Adds rows as one: all of them or none, here and elsewhere. For more than one push holds
+   * (`PAYLOAD_TOO_LARGE`) take `client.import`.
+   *
+   * @param rows Their columns.
+   * @returns The rows, in the same order.
+   */
+  insertMany(rows: Iterable<InsertOf<T>>): Promise<Result<RowOf<T>[]>>;
+  /**
+   * Adds a row, or changes the one that is there so that it has these columns.
+   *
+   * @param row Its columns, as an insert takes them; `id` is made where it is left out.
+   * @returns The row as it now is.
+   */
+  upsert(row: InsertOf<T>): Promise<Result<RowOf<T>>>;
+  /**
+   * Adds or changes rows as one: all of them or none.
+   *
+   * @param rows Their columns.
+   * @returns The rows as they now are, in the same order.
+   */
+  upsertMany(rows: Iterable<InsertOf<T>>): Promise<Result<RowOf<T>[]>>;
+  /**
    * Changes columns of a row.
    *
    * @param id The row.
@@ -47,6 +69,12 @@ export interface TableClient<T extends Table> {
 export interface TransactionTable<T extends Table> {
   /** Adds a row; `id` is made where it is left out. */
   insert(row: InsertOf<T>): Promise<RowOf<T>>;
+  /** Adds rows. */
+  insertMany(rows: Iterable<InsertOf<T>>): Promise<RowOf<T>[]>;
+  /** Adds a row, or changes the one that is there so that it has these columns. */
+  upsert(row: InsertOf<T>): Promise<RowOf<T>>;
+  /** Adds or changes rows. */
+  upsertMany(rows: Iterable<InsertOf<T>>): Promise<RowOf<T>[]>;
   /** Changes columns of a row. */
   update(id: string, changes: UpdateOf<T>): Promise<RowOf<T>>;
   /** Removes a row; whether it was there. */

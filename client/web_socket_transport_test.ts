@@ -14,6 +14,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { Bench, codeOf, foreignDelta, rowsOf } from "./testdata/bench.ts";
 import { webSocketTransport, type WebSocketTransportOptions } from "./mod.ts";
+import { jsonFrames } from "./_frames.ts";
+import { protobufFrames } from "./protobuf.ts";
 
 const AUTO = { auto: true, intervalMs: 5_000 };
 
@@ -82,8 +84,9 @@ function recorded(transport: SyncTransport): { transport: SyncTransport; rowIds:
 for (const form of ["json", "protobuf"] as const) {
   test(`clients sync over sockets in ${form}: pushes up, pages down, nothing else`, () =>
     withSockets(async (bench) => {
-      const a = await bench.client({ transport: bench.transport({ form }), sync: AUTO });
-      const b = await bench.client({ transport: bench.transport({ form }), sync: AUTO });
+      const options = form === "protobuf" ? { frames: protobufFrames } : {};
+      const a = await bench.client({ transport: bench.transport(options), sync: AUTO });
+      const b = await bench.client({ transport: bench.transport(options), sync: AUTO });
       await bench.clock.advance(0);
       assertEquals(bench.sockets.tries, [
         { url: "ws://gateway.test/v1/sync/default/ws", protocols: ["lakesync.v1"] },
@@ -537,8 +540,7 @@ test("whatever a socket sends, the client neither throws nor hangs, and converge
     assertEquals(bench.gateway.visible("todos").size, rows);
   }));
 
-test("mutated frames of a gateway are read or refused, never thrown at", async () => {
-  const { decodeFrame } = await import("./_frames.ts");
+test("mutated frames of a gateway are read or refused, never thrown at", () => {
   const page: WsGatewayMessage = {
     type: "page",
     id: "1",
@@ -554,7 +556,12 @@ test("mutated frames of a gateway are read or refused, never thrown at", async (
   };
   const bytes = encodeGatewayFrame(page);
   const text = JSON.stringify(page);
-  assertEquals(unwrapOrThrow(decodeFrame(bytes)), unwrapOrThrow(decodeFrame(text)));
+  assertEquals(
+    unwrapOrThrow(protobufFrames.decode(bytes)),
+    unwrapOrThrow(jsonFrames.decode(text)),
+  );
+  assert(!protobufFrames.decode(text).ok);
+  assert(!jsonFrames.decode(bytes).ok);
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }),
@@ -566,8 +573,12 @@ test("mutated frames of a gateway are read or refused, never thrown at", async (
           cut = cut.slice(0, at % cut.length) + String.fromCharCode(byte) +
             cut.slice((at % cut.length) + 1);
         }
-        for (const data of [mutated, mutated.slice(0, cuts[0]![0] % bytes.length), cut]) {
-          const decoded = decodeFrame(data);
+        const results = [
+          protobufFrames.decode(mutated),
+          protobufFrames.decode(mutated.slice(0, cuts[0]![0] % bytes.length)),
+          jsonFrames.decode(cut),
+        ];
+        for (const decoded of results) {
           if (!decoded.ok) assert(decoded.error instanceof LakeSyncError);
         }
       },

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { dirname, join, relative, resolve } from "node:path";
 import { build, type BuildOptions, type Plugin } from "esbuild";
@@ -40,6 +41,11 @@ export async function bundle(entry: string, options: BundleOptions = {}): Promis
     ...BROWSER,
     entryPoints: [join(ROOT, entry)],
     minify,
+    define: {
+      ...BROWSER.define,
+      // What libraries do for those who develop, such as React's warnings, is looked at in tests.
+      "process.env.NODE_ENV": minify ? '"production"' : '"development"',
+    },
     sourcemap: minify ? false : "inline",
     write: false,
   };
@@ -56,23 +62,38 @@ const STAND_INS: ReadonlyMap<string, string> = new Map([
   ["@lakesync/testing", join(ROOT, "testing/browser/mod_browser.ts")],
   ["node:assert", "assert"],
   ["node:util", "util"],
+  ["node:zlib", join(ROOT, "testing/browser/zlib_browser.ts")],
 ]);
+
+/** Where `servePages` has SQLite's WebAssembly. */
+const SQLITE_WASM = "/npm/@sqlite.org/sqlite-wasm/dist/sqlite3.wasm";
 
 const WORKER = /new URL\(\s*"(\.{1,2}\/[^"]+_browser\.ts)",\s*import\.meta\.url,?\s*\)/g;
 
 const workspace: Plugin = {
   name: "lakesync-workspace",
   setup({ onLoad, onResolve, resolve: find }) {
-    onResolve({ filter: /^(@lakesync\/testing|node:(assert|util))$/ }, ({ path, resolveDir }) => {
-      const standIn = STAND_INS.get(path)!;
-      return standIn.startsWith("/")
-        ? { path: standIn }
-        // With the slash it is the package, not the module of Node's of that name.
-        : find(`${standIn}/`, { kind: "import-statement", resolveDir });
+    onResolve(
+      { filter: /^(@lakesync\/testing|node:(assert|util|zlib))$/ },
+      ({ path, resolveDir }) => {
+        const standIn = STAND_INS.get(path)!;
+        return standIn.startsWith("/")
+          ? { path: standIn }
+          // With the slash it is the package, not the module of Node's of that name.
+          : find(`${standIn}/`, { kind: "import-statement", resolveDir });
+      },
+    );
+    // As apps' bundlers do, which copy the file and rewrite its address.
+    onLoad({ filter: /@sqlite\.org\/sqlite-wasm\/dist\/index\.mjs$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const contents = text.replaceAll(
+        'new URL("sqlite3.wasm", import.meta.url)',
+        `new URL("${SQLITE_WASM}", globalThis.location.origin)`,
+      );
+      return { contents, loader: "js" };
     });
     onLoad({ filter: /\.tsx?$/ }, async ({ path }) => {
       if (path.includes("/node_modules/")) return undefined;
-      const { readFile } = await import("node:fs/promises");
       const text = await readFile(path, "utf8");
       const contents = text.replace(WORKER, (_, to: string) => {
         const file = relative(ROOT, resolve(dirname(path), to)).replaceAll("\\", "/");
@@ -93,7 +114,6 @@ const BROWSER: BuildOptions = {
   tsconfig: join(ROOT, "tsconfig.json"),
   external: ["node:sqlite", "node:fs/promises"],
   define: {
-    "process.env.NODE_ENV": '"production"',
     "process.env.NODE_DEBUG": '""',
     "process.stderr": "undefined",
   },

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { findOrInstall } from "../install_server.ts";
 
 const PROGRAMS: readonly string[] = [
@@ -40,6 +40,9 @@ export async function findChromium(
   return found === undefined ? { skip } : { program: found };
 }
 
+/** Root has no sandbox; a small /dev/shm must not end a tab. */
+const ARGS = ["--no-sandbox", "--disable-dev-shm-usage"];
+
 /**
  * Starts a Chromium without a window.
  *
@@ -47,9 +50,17 @@ export async function findChromium(
  * @returns The browser; who started it closes it.
  */
 export async function startChromium(program: string): Promise<Browser> {
-  return await chromium.launch({
-    executablePath: program,
-    // Root has no sandbox; a small /dev/shm must not end a tab.
-    args: ["--no-sandbox", "--disable-dev-shm-usage"],
-  });
+  return await chromium.launch({ executablePath: program, args: ARGS });
+}
+
+/**
+ * Starts a Chromium that keeps its data on disk, as a person's browser does. (What a context of
+ * {@linkcode startChromium} stores stays in memory, and goes other ways.)
+ *
+ * @param program Where it is, from {@linkcode findChromium}.
+ * @param directory The profile's directory.
+ * @returns Its only context; who started it closes it.
+ */
+export async function startChromiumOn(program: string, directory: string): Promise<BrowserContext> {
+  return await chromium.launchPersistentContext(directory, { executablePath: program, args: ARGS });
 }
