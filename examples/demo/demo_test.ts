@@ -29,10 +29,25 @@ test({
       args: ["--keep"],
       env: { TMPDIR: directory },
     });
-    const url = await demo.stdoutMatch(/curl (http:\S+)\/v1\/admin\/default\/stats\n[^]*Ctrl-C/);
+    const url = await demo.stdoutMatch(
+      /curl (http:\S+)\/v1\/admin\/default\/stats\n[^]*Ctrl-C[^]*\/examples\/todo\n/,
+    );
     const stats = await (await fetch(`${url}/v1/admin/default/stats`)).json() as {
       tables: Record<string, { rows: number }>;
     };
     assertEquals(stats.tables["airports"]?.rows, 3_375);
+    assertEquals(stats.tables["lists"]?.rows, 5);
+    const seen = async (person: string, table: string) => {
+      const query = `clientId=${person}&tables=${table}`;
+      const checkpoint = await fetch(`${url}/v1/sync/default/checkpoint?${query}`);
+      return (await checkpoint.text()).split("\n").filter((line) => line.includes('"rowId"'))
+        .length;
+    };
+    assertEquals(await seen("ben", "lists"), 4, "his own, and what Ann shares");
+    assertEquals(await seen("someone", "airports"), 3_375);
+    const pulled = await fetch(`${url}/v1/sync/default/pull?clientId=me&tables=airports&limit=3`);
+    assertEquals(((await pulled.json()) as { deltas: unknown[] }).deltas.length, 3);
+    const page = await fetch(`${url}/examples/todo`);
+    assertStringIncludes(await page.text(), "<title>To-dos</title>");
     assertEquals((await demo.kill("SIGINT")).code, 0);
   }));

@@ -17,6 +17,8 @@ import { fileObjectStore } from "@lakesync/adapter-file";
 import { icebergLake } from "@lakesync/adapter-iceberg";
 import { csvRecords, jsonRecords, recordSource } from "@lakesync/adapter-sources";
 import { gatewayPaths, type RunningServer, startServer } from "@lakesync/deploy";
+import { todoPages } from "../todo/pages.ts";
+import { tables as todoTables } from "../todo/tables.ts";
 import { allRows, type Device, editOffline, judge } from "./conflicts.ts";
 import { count, rate, Screen } from "./screen.ts";
 import {
@@ -27,6 +29,7 @@ import {
   flightChange,
   flights,
 } from "./tables.ts";
+import { keptRules, openTodo } from "./todo.ts";
 
 const screen = new Screen();
 const dataset = (file: string) =>
@@ -43,7 +46,10 @@ async function main(): Promise<void> {
   const server = unwrapOrThrow(
     await startServer({
       data,
-      tables: [airports.schema, flights.schema, departures.schema],
+      tables: [airports, flights, departures, ...(keep ? todoTables : [])].map(({ schema }) =>
+        schema
+      ),
+      ...(keep && { rules: keptRules, pages: todoPages() }),
       flushEvery: 3_600,
     }),
   );
@@ -109,6 +115,7 @@ async function main(): Promise<void> {
   await show(analyst, ["id", "name", "city"], THREE_AIRPORTS);
   screen.line(`  as of ${beforeEdits}:`);
   await show(analyst, ["id", "name", "city"], THREE_AIRPORTS, beforeEdits);
+  const page = keep ? await openTodo(server, analyst) : undefined;
   await analyst.close();
 
   await a.close();
@@ -116,7 +123,7 @@ async function main(): Promise<void> {
   screen.heading("What lies where");
   await whatLiesWhere({ home, lake: paths.lake, log: paths.log, lakeRows: await lakeRows(lake) });
   screen.line(`\n  Done in ${((performance.now() - began) / 1000).toFixed(1)} s.`);
-  await leave({ keep, server, home, lake: paths.lake });
+  await leave({ page, server, home });
 }
 
 function wantsKeep(): boolean {
@@ -244,10 +251,10 @@ async function bytesBelow(directory: string, suffix: string): Promise<number> {
 }
 
 async function leave(
-  at: { keep: boolean; server: RunningServer; home: string; lake: string },
+  at: { page: string | undefined; server: RunningServer; home: string },
 ): Promise<void> {
-  const { keep, server, home } = at;
-  if (!keep) {
+  const { page, server, home } = at;
+  if (page === undefined) {
     await server.stop();
     await rm(home, { recursive: true });
     screen.line(
@@ -259,7 +266,8 @@ async function leave(
   screen.line(`  curl ${server.url}/v1/admin/default/stats`);
   screen.line(`  curl "${server.url}/v1/sync/default/pull?clientId=me&tables=airports&limit=3"`);
   screen.line(`  curl -X POST ${server.url}/v1/admin/default/flush`);
-  screen.line("\n  Ctrl-C stops it.\n");
+  screen.line("\n  Ctrl-C stops it. The page, for Ann in one browser and for Ben in another:");
+  screen.line(`  ${page}\n`);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => stopped.resolve());
