@@ -16,30 +16,36 @@ export interface BrowserTestOutcome {
   readonly error: string | undefined;
 }
 
+/** Runs one of them. */
+export async function runTest(
+  { name, skip, timeoutMs, fn }: RegisteredTest,
+): Promise<BrowserTestOutcome> {
+  const startedAt = performance.now();
+  const end = (outcome: BrowserTestOutcome["outcome"], error?: string): BrowserTestOutcome => ({
+    name,
+    outcome,
+    ms: performance.now() - startedAt,
+    error,
+  });
+  if (skip) return end("skipped");
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) =>
+    timer = setTimeout(() => reject(new Error(`It took more than ${timeoutMs} ms`)), timeoutMs)
+  );
+  try {
+    await Promise.race([fn(), late]);
+    return end("passed");
+  } catch (thrown) {
+    return end("failed", thrown instanceof Error ? `${thrown.stack ?? thrown}` : String(thrown));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Runs all of them, one after the other. */
 async function runAll(): Promise<BrowserTestOutcome[]> {
   const outcomes: BrowserTestOutcome[] = [];
-  for (const { name, skip, timeoutMs, fn } of registered) {
-    const startedAt = performance.now();
-    const end = (outcome: BrowserTestOutcome["outcome"], error?: string) =>
-      outcomes.push({ name, outcome, ms: performance.now() - startedAt, error });
-    if (skip) {
-      end("skipped");
-      continue;
-    }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) =>
-      timer = setTimeout(() => reject(new Error(`It took more than ${timeoutMs} ms`)), timeoutMs)
-    );
-    try {
-      await Promise.race([fn(), late]);
-      end("passed");
-    } catch (thrown) {
-      end("failed", thrown instanceof Error ? `${thrown.stack ?? thrown}` : String(thrown));
-    } finally {
-      clearTimeout(timer);
-    }
-  }
+  for (const test of registered) outcomes.push(await runTest(test));
   return outcomes;
 }
 

@@ -6,6 +6,7 @@ import {
   webSocketTransport,
   type WebSocketTransportOptions,
 } from "@lakesync/client";
+import { protobufFrames } from "@lakesync/client/protobuf";
 import {
   boolean,
   type Column,
@@ -162,7 +163,10 @@ for (const form of ["json", "protobuf"] as const) {
         await startServer({ data: join(directory, "data"), tables: [todos.schema] }),
       );
       const devices = await Promise.all(["a", "b", "c"].map((name) =>
-        openDevice(join(directory, `${name}.db`), { url: server.url, form })
+        openDevice(join(directory, `${name}.db`), {
+          url: server.url,
+          ...(form === "protobuf" && { frames: protobufFrames }),
+        })
       ));
       try {
         for (const { socketOpened } of devices) {

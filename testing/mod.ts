@@ -55,7 +55,20 @@ export {
   type MariadbServerOptions,
   startMariadb,
 } from "./mariadb_server.ts";
+export {
+  type BigQueryEmulator,
+  type EmulatorCredentials,
+  type EmulatorFault,
+  type EmulatorRequest,
+  startBigQuery,
+} from "./bigquery_emulator.ts";
 export { WatchedServer, type WatchedServerOptions } from "./watched_server.ts";
 export { bundle, BundleError, type BundleOptions } from "./browser/bundle.ts";
-export { findChromium, type FindChromiumOptions, startChromium } from "./browser/chromium.ts";
+export {
+  findChromium,
+  type FindChromiumOptions,
+  startChromium,
+  startChromiumOn,
+} from "./browser/chromium.ts";
 export { html, servePages, type ServePagesOptions } from "./browser/pages.ts";
+export { serveTests, testInWorker } from "./browser/worker_tests.ts";

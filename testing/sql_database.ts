@@ -209,6 +209,24 @@ export function testSqlDatabase(subject: SqlDatabaseSubject): void {
     assertEquals(code(await database.tablesOf("SELECT nothing")), "VALIDATION_ERROR");
   });
 
+  check("gives a repeated query the columns that a table has by then", async (database) => {
+    await write(database, "CREATE TABLE t (a INTEGER)");
+    await write(database, "INSERT INTO t VALUES (1)");
+    assertEquals(await all(database, "SELECT * FROM t"), [{ a: 1 }]);
+    await write(database, "ALTER TABLE t ADD COLUMN b TEXT DEFAULT 'new'");
+    assertEquals(await all(database, "SELECT * FROM t"), [{ a: 1, b: "new" }]);
+    await write(database, "ALTER TABLE t RENAME COLUMN a TO c");
+    assertEquals(await all(database, "SELECT * FROM t"), [{ c: 1, b: "new" }]);
+  });
+
+  check("runs more different statements than it keeps compiled", async (database) => {
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 300; i++) {
+        assertEquals(await all(database, `SELECT ${i} AS i, ? AS p`, ["x"]), [{ i, p: "x" }]);
+      }
+    }
+  });
+
   check("answers CLOSED after close, which may be called twice", async (database) => {
     await database.close();
     await database.close();

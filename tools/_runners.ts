@@ -37,27 +37,43 @@ export interface RunnerReport {
   faults: string[];
 }
 
+/** How {@linkcode runTests} runs a runner. */
+export interface RunTestsOptions {
+  /** Files that must turn up in the report. */
+  expected: readonly string[];
+  /** Where its output goes, as it comes: the terminal, or a file. */
+  output: "terminal" | { file: string };
+}
+
 /**
- * Runs a test runner, whose output goes straight to the terminal, and reads its JUnit report.
+ * Runs a test runner and reads its JUnit report.
  *
  * @param command The runner; `REPORT` in an argument stands for the path of the report.
- * @param expected Files that must turn up in the report.
  */
 export async function runTests(
   command: readonly [string, ...string[]],
-  expected: readonly string[],
+  { expected, output }: RunTestsOptions,
 ): Promise<RunnerReport> {
   const scratch = await Deno.makeTempDir({ prefix: "lakesync-test-" });
   try {
     const report = join(scratch, "report.xml");
     const [program, ...args] = command;
-    const { code, signal } = await new Deno.Command(program, {
+    const into = output === "terminal" ? "inherit" : "piped";
+    const child = new Deno.Command(program, {
       args: args.map((arg) => arg.replace("REPORT", report)),
       cwd: ROOT,
       stdin: "null",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).output();
+      stdout: into,
+      stderr: into,
+    }).spawn();
+    if (output !== "terminal") {
+      const append = async (from: ReadableStream<Uint8Array>): Promise<void> => {
+        const file = await Deno.open(output.file, { append: true, create: true });
+        await from.pipeTo(file.writable);
+      };
+      await Promise.all([append(child.stdout), append(child.stderr)]);
+    }
+    const { code, signal } = await child.status;
     const ended = `ended ${signal === null ? `with code ${code}` : `by ${signal}`}`;
     let results: TestResult[];
     try {

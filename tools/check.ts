@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { docFaults } from "./check_docs.ts";
+import { docLint } from "./_doc_lint.ts";
 import { jsrFaults } from "./check_jsr.ts";
 import { tsconfigFaults } from "./check_tsconfig.ts";
 import { runDeno } from "./_run.ts";
@@ -40,7 +41,7 @@ const steps: Step[] = [
   ["format", () => deno(["fmt", "--check"])],
   ["lint", () => deno(["lint"])],
   ["types", () => deno(["check"])],
-  ["doc lint", () => deno(["doc", "--lint", ...entries])],
+  ["doc lint", () => docLint(entries)],
   ["doc comments", async () => (await docFaults(entries)).join("\n")],
   ["publish --dry-run", publishDryRun],
   ["tsconfig", async () => (await tsconfigFaults()).join("\n")],

@@ -7,7 +7,6 @@
  */
 import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
-import { runInChromium } from "./_chromium.ts";
 import { runDeno } from "./_run.ts";
 import { BUN_VERSION, findBun, type RunnerReport, runTests } from "./_runners.ts";
 import { listFiles, ROOT } from "./_workspace.ts";
@@ -47,25 +46,26 @@ async function testOnDeno(filters: readonly string[]): Promise<RunnerReport> {
     `--reporter=${reporter}`,
     "--junit-path=REPORT",
     ...filters,
-  ], []);
+  ], { expected: [], output: "terminal" });
 }
 
 async function testOnBun(
   bun: readonly [string, ...string[]],
   files: readonly string[],
+  log: string,
 ): Promise<RunnerReport> {
   const dots = Deno.stdout.isTerminal() ? ["--dots"] : [];
   const flags = ["--reporter=junit", "--reporter-outfile=REPORT", ...dots];
-  return await runTests([...bun, "test", ...flags, ...files.map((file) => `./${file}`)], files);
+  return await runTests([...bun, "test", ...flags, ...files.map((file) => `./${file}`)], {
+    expected: files,
+    output: { file: log },
+  });
 }
 
 const filters = toFilters(Deno.args);
 await install();
 const reports: [string, RunnerReport][] = [];
 const leftOut: string[] = [];
-
-console.log(`Deno ${Deno.version.deno}`);
-reports.push(["Deno", await testOnDeno(filters)]);
 
 const files = (await listFiles()).filter((file) =>
   filters.length === 0 ||
@@ -74,19 +74,33 @@ const files = (await listFiles()).filter((file) =>
 const bunFiles = files.filter((file) =>
   /_test\.tsx?$/.test(file) && !/_(deno|browser)_test\.tsx?$/.test(file)
 );
-if (bunFiles.length > 0) {
+// The two run side by side: most tests wait for disks, timers and other processes.
+const bunLog = await Deno.makeTempFile({ prefix: "lakesync-bun-" });
+const onBun = async (): Promise<void> => {
+  if (bunFiles.length === 0) return;
   const bun = await findBun();
   if ("missing" in bun) {
     leftOut.push(`${bunFiles.length} test files on Bun ${BUN_VERSION} — ${bun.missing}`);
   } else {
-    console.log(`\nBun ${BUN_VERSION}`);
-    reports.push(["Bun", await testOnBun(bun.command, bunFiles)]);
+    reports.push(["Bun", await testOnBun(bun.command, bunFiles, bunLog)]);
   }
+};
+const bunDone = onBun();
+// Examples are looked for in all code.
+if (files.some((file) => /\.tsx?$/.test(file) && !/_(bun|browser)_test\.tsx?$/.test(file))) {
+  console.log(`Deno ${Deno.version.deno}`);
+  reports.unshift(["Deno", await testOnDeno(filters)]);
 }
+await bunDone;
+const bunSaid = await Deno.readTextFile(bunLog);
+await Deno.remove(bunLog);
+if (bunSaid !== "") console.log(`\nBun ${BUN_VERSION}\n${bunSaid}`);
 
 const browserFiles = files.filter((file) => /_browser_test\.tsx?$/.test(file));
 if (browserFiles.length > 0) {
   console.log();
+  // Loaded here alone: without tests in a browser nothing of a browser is needed.
+  const { runInChromium } = await import("./_chromium.ts");
   const report = await runInChromium(browserFiles);
   if ("missing" in report) {
     leftOut.push(`${browserFiles.length} test files in Chromium — ${report.missing}`);

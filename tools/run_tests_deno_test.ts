@@ -16,6 +16,7 @@ const PARTS = [
   "tools/_workspace.ts",
   "testing/test.ts",
   "testing/_register.ts",
+  "testing/_register_browser.ts",
   "testing/_register_bun.ts",
   "testing/_register_deno.ts",
 ];

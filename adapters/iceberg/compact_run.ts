@@ -81,6 +81,10 @@ export class Compaction {
 
     const base = state.value === undefined ? await this.#create(schema, entries) : ok(state.value);
     if (!base.ok) return base;
+    // Somebody made the table meanwhile and has filled it: what is to be folded follows from that.
+    if (state.value === undefined && currentSnapshot(base.value.metadata) !== undefined) {
+      return ok({ status: "lost" });
+    }
     const folded = await this.#fold(base.value, changelog.value);
     if (!folded.ok) return folded;
     const { next, buckets, bytes } = folded.value;

@@ -27,7 +27,11 @@ const TESTS: readonly string[] = [
   "adapters/iceberg/rest_catalogue_test.ts",
   "adapters/iceberg/state_pyiceberg_test.ts",
   "adapters/iceberg/state_rest_test.ts",
+  "deploy/catalogue_commands_test.ts",
+  "deploy/flows_matrix_test.ts",
   "deploy/lake_test.ts",
+  "testing/database/bigquery_errors_test.ts",
+  "testing/database/bigquery_faults_test.ts",
 ];
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

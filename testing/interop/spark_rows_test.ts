@@ -1,7 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { icebergDestination, maintainLake } from "@lakesync/adapter-iceberg";
+import {
+  compactTable,
+  duckdbEngine,
+  icebergDestination,
+  maintainLake,
+  streamingEngine,
+} from "@lakesync/adapter-iceberg";
 import {
   type Delta,
   emptyRow,
@@ -130,6 +136,73 @@ function merged(all: readonly Delta[]): unknown[] {
       ...["title", "done", "n"].map((name) => columns.get(name)?.[0] ?? null),
     ])
     .sort(([a], [b]) => String(a) < String(b) ? -1 : 1);
+}
+
+/** How rows come to be as they are, each in a lake of its own: which engine, which deletes. */
+const CASES = [
+  ["duckdb", "rewrite"],
+  ["streaming", "positions"],
+  ["streaming", "vectors"],
+  ["streaming", "equality"],
+] as const;
+
+test({
+  name: "Spark reads current rows however it is told which are gone, and what DuckDB wrote",
+  skip,
+  timeoutMs: 400_000,
+}, async () => {
+  await withTempDir(async (directory) => {
+    const random = new Prng(7);
+    const all = new Map<string, readonly Delta[]>();
+    for (const [engineName, deletes] of CASES) {
+      const name = `${engineName}_${deletes}`;
+      const store = fileObjectStore({ directory: join(directory, name) });
+      const engine = engineName === "duckdb" ? (await duckdbEngine())! : streamingEngine();
+      const list = manyInserts(400);
+      await flush(store, list, { after: 0 });
+      const compact = async () =>
+        unwrapOrThrow(await compactTable({ store, table: "todos", deletes, buckets: 2, engine }));
+      await compact();
+      for (let round = 0; round < 3; round++) {
+        const more = someDeltas(random, { first: 1 + 12 * round, count: 12 })
+          .map((delta) => ({ ...delta, hlc: String(BigInt(delta.hlc) + (1n << 32n)) }));
+        await flush(store, more, { after: list.length });
+        list.push(...more);
+        await compact();
+      }
+      all.set(name, list);
+    }
+    const names = [...all.keys()];
+    const rows = spark(
+      directory,
+      names.map((name) => `SELECT id, title, done, n FROM lake.${name}.todos ORDER BY id`),
+    );
+    for (const [i, name] of names.entries()) assertEquals(rows[i], merged(all.get(name)!), name);
+    const deleteFiles = spark(
+      directory,
+      names.map((name) =>
+        `SELECT DISTINCT content, file_format FROM lake.${name}.todos.all_delete_files`
+      ),
+    );
+    assertEquals(deleteFiles, [[], [[1, "PARQUET"]], [[1, "PUFFIN"]], [[2, "PARQUET"]]]);
+  });
+});
+
+/** So many rows as they are made. */
+function manyInserts(count: number): Delta[] {
+  return Array.from({ length: count }, (_, i): Delta => ({
+    op: "INSERT",
+    table: "todos",
+    rowId: `r${i}`,
+    clientId: "zoe",
+    hlc: String(i + 1),
+    columns: [
+      { column: "title", value: `title ${i}` },
+      { column: "done", value: false },
+      { column: "n", value: i },
+    ],
+    deltaId: "",
+  }));
 }
 
 test({

@@ -8,6 +8,8 @@ export interface BadTime<Kind> {
   readonly until: number;
 }
 
+const FOR_READS: ReadonlySet<string> = new Set(["unavailable", "fail", "slow"]);
+
 /** What goes wrong with a store's operations. */
 export class BadTimes<Kind extends string, Time extends BadTime<Kind> = BadTime<Kind>> {
   readonly #store: string;
@@ -41,9 +43,7 @@ export class BadTimes<Kind extends string, Time extends BadTime<Kind> = BadTime<
       if (!applies(time) || time.until <= now() || !random.chance(time.chance)) continue;
       const { kind } = time;
       // A read has no answer that would be worth losing.
-      if (kind !== "unavailable" && kind !== "fail" && !/put|delete|append|set|trim/.test(name)) {
-        continue;
-      }
+      if (!FOR_READS.has(kind) && !/put|delete|append|set|trim|commit/.test(name)) continue;
       trace.count(`${this.#store} ${kind}`);
       return kind;
     }

@@ -5,6 +5,7 @@ import {
   type OpenSocket,
   webSocketTransport,
 } from "@lakesync/client";
+import { protobufFrames } from "@lakesync/client/protobuf";
 import { type AppValue, type JsonValue, type SyncTransport } from "@lakesync/core";
 import { DeviceDisk } from "./disk.ts";
 import { DeviceWatch, type PlannedChange, type WatchContext } from "./device_watch.ts";
@@ -131,7 +132,7 @@ export class Device {
       ? httpTransport(http)
       : webSocketTransport({
         ...http,
-        form: setting.socket,
+        ...(setting.socket === "protobuf" && { frames: protobufFrames }),
         open: sockets(this, process),
         random: process.random,
       });

@@ -1,14 +1,20 @@
 import { Prng } from "../prng.ts";
 import { addDisaster, addFault, DRAWN, type Feature, FEATURES } from "./faults.ts";
+import { addLake } from "./lake_generate.ts";
 import { addPattern } from "./patterns.ts";
 import { addRules } from "./rules_generate.ts";
-import type { DeviceSetting, Schedule, Setting } from "./schedule.ts";
+import type { DatabaseKind, DeviceSetting, Schedule, Setting } from "./schedule.ts";
 import { LONG_MS, Timeline } from "./timeline.ts";
 
 /** One seed in so many has users, tokens and rules. */
 const RULED = 3;
+/** One seed in so many has a lake that is kept in shape. */
+const KEPT = 7;
 /** One seed in so many has devices with WebSockets. */
 const SOCKETED = 4;
+/** One seed in so many has a database behind the lake. */
+const WITH_DATABASE = 3;
+const DATABASE_KINDS: readonly DatabaseKind[] = ["fail", "half", "lose-answer", "late", "hang"];
 
 /** The schedule of a seed. */
 export function generate(seed: number): Schedule {
@@ -24,8 +30,34 @@ export function generate(seed: number): Schedule {
   }
   addDisaster(plan);
   const schedule = { seed, setting, steps: plan.steps.sort((a, b) => a.at - b.at) };
-  const socketed = seed % SOCKETED === 0 ? addSockets(schedule) : schedule;
+  const kept = seed % KEPT === 2 ? addLake(schedule) : schedule;
+  const stored = seed % WITH_DATABASE === 1 ? addDatabase(kept) : kept;
+  const socketed = seed % SOCKETED === 0 ? addSockets(stored) : stored;
   return seed % RULED === 0 ? addRules(socketed) : socketed;
+}
+
+/** The same schedule with a database behind the lake, of which some fail, hang or answer late. */
+function addDatabase(schedule: Schedule): Schedule {
+  const random = new Prng(BigInt(schedule.seed) + (3n << 32n));
+  const steps = [...schedule.steps];
+  const end = steps.at(-1)?.at ?? 0;
+  for (let i = random.int(0, 6); i > 0; i--) {
+    const at = random.int(1_000, end + 1_000);
+    steps.push({
+      at,
+      do: "database",
+      kind: random.pick(DATABASE_KINDS),
+      chance: random.pick([0.3, 0.5, 1]),
+      ms: random.pick([2_000, 20_000, 100_000]),
+    });
+    const instance = random.int(0, schedule.setting.instances - 1);
+    steps.push({ at: at + random.int(1, 1_000), do: "flush", instance });
+  }
+  return {
+    ...schedule,
+    setting: { ...schedule.setting, database: true },
+    steps: steps.sort((a, b) => a.at - b.at),
+  };
 }
 
 /** The same schedule with WebSockets for those devices that sync by themselves. */

@@ -10,6 +10,7 @@ import {
 import type { Issuer } from "./issuer.ts";
 import { SimClock, SimProcess } from "./process.ts";
 import type { Setting } from "./schedule.ts";
+import type { SharedDatabase } from "./shared_database.ts";
 import type { SharedLake } from "./shared_lake.ts";
 import { type AppVersion, schemasOf } from "./tables.ts";
 import type { Trace } from "./trace.ts";
@@ -30,6 +31,8 @@ export interface InstanceOptions {
   /** Called when its process has been killed. */
   readonly killed: () => void;
   readonly lake: SharedLake;
+  /** What is flushed to behind the lake. */
+  readonly database: SharedDatabase | undefined;
   /** Signs tokens; undefined where there is no authentication. */
   readonly issuer: Issuer | undefined;
   readonly violate: (promise: string, details: string) => void;
@@ -94,7 +97,7 @@ export class Instance {
 
   /** Starts it, and has it put these tables and rules where they are given. */
   async start(config: Config = {}): Promise<void> {
-    const { time, seed, trace, setting, lake, openLog, issuer, violate } = this.#options;
+    const { time, seed, trace, setting, lake, database, openLog, issuer, violate } = this.#options;
     const { tables, rules } = config;
     const start = ++this.#starts;
     const { clock } = this;
@@ -116,7 +119,8 @@ export class Instance {
       ...(tables !== undefined && { tables: schemasOf(tables) }),
       ...(rules !== undefined && { rules }),
       destinations: [
-        icebergDestination({ store: lake.open(process), clock, random: process.random }),
+        icebergDestination({ catalogue: lake.open(process), clock, random: process.random }),
+        ...(database === undefined ? [] : [database.open(process)]),
       ],
       limits: {
         retentionMs: RETENTION_MS,
@@ -269,6 +273,7 @@ export class Instance {
     const text = await new Response(answer.body).text();
     trace.note(this.name, `flush ${answer.status}`, text);
     trace.count(answer.status === 200 ? "flush" : "flush fails");
+    if (text.includes("restored from an older backup")) trace.count("lake ahead refused");
     return answer.status === 200
       ? (JSON.parse(text) as { flushedSeq: number }).flushedSeq
       : undefined;

@@ -1,11 +1,6 @@
-import {
-  type Delta,
-  isHlc,
-  type JsonValue,
-  type ObjectStore,
-  type TableSchema,
-} from "@lakesync/core";
-import { type ChangeRow, readChanges } from "./lake_reader.ts";
+import type { Catalogue } from "@lakesync/adapter-iceberg";
+import { type Delta, isHlc, type JsonValue, type TableSchema } from "@lakesync/core";
+import { type LakeRow, readChanges } from "./lake_reader.ts";
 import { describe, type Line } from "./line.ts";
 import { addDelta, type Bags, type OracleRows, visibleRows } from "./oracle.ts";
 
@@ -26,14 +21,14 @@ export interface LakeCheckOptions {
  * the log exactly once, as it was, and shows the oracle's rows as of each stamp.
  */
 export async function lakeFault(
-  store: ObjectStore,
+  lake: Catalogue,
   options: LakeCheckOptions,
 ): Promise<string | undefined> {
   const { schemas, line, before, complete, asOf } = options;
   const found: Delta[] = [];
   const expected: Delta[] = [];
   for (const schema of schemas) {
-    const rows = await readChanges(store, schema.table);
+    const rows = await readChanges(lake, schema.table);
     const left = new Map<string, number>();
     for (const row of rows) {
       const delta = deltaOf(row, schema);
@@ -65,11 +60,29 @@ export async function lakeFault(
     }
   }
   for (const stamp of [...asOf, 2n ** 64n]) {
-    const lake = rowsText(rowsAsOf(found, stamp), schemas);
+    const shown = rowsText(rowsAsOf(found, stamp), schemas);
     const oracle = rowsText(rowsAsOf(expected, stamp), schemas);
-    if (lake !== oracle) return `as of ${stamp} it shows ${lake} and not ${oracle}`;
+    if (shown !== oracle) return `as of ${stamp} it shows ${shown} and not ${oracle}`;
   }
   return undefined;
+}
+
+/**
+ * What is wrong with a lake that was made anew of the rows of a log that is trimmed; undefined where it
+ * shows the oracle's rows in the end.
+ */
+export async function rebuiltFault(
+  lake: Catalogue,
+  { schemas, line, complete }: LakeCheckOptions,
+): Promise<string | undefined> {
+  if (!complete) return undefined;
+  const bags: Bags = new Map();
+  for (const schema of schemas) {
+    for (const row of await readChanges(lake, schema.table)) addDelta(bags, deltaOf(row, schema));
+  }
+  const shown = rowsText(visibleRows(bags), schemas);
+  const oracle = rowsText(line.rowsAt(line.head), schemas);
+  return shown === oracle ? undefined : `made anew it shows ${shown} and not ${oracle}`;
 }
 
 /** The rows of a set of changes with stamps up to this one. */
@@ -88,7 +101,7 @@ function rowsText(rows: OracleRows, schemas: readonly TableSchema[]): string {
 }
 
 /** The delta that a row of a changelog stands for, without what the lake does not keep. */
-function deltaOf(row: ChangeRow, schema: TableSchema): Delta {
+export function deltaOf(row: LakeRow, schema: TableSchema): Delta {
   const carried = row.get("_columns") as string | null;
   const hlc = String(row.get("_hlc"));
   if (!isHlc(hlc)) throw new TypeError(`"${hlc}" in the lake is no stamp`);
@@ -108,7 +121,8 @@ function deltaOf(row: ChangeRow, schema: TableSchema): Delta {
   };
 }
 
-function wireValue(value: unknown, schema: TableSchema, column: string): JsonValue {
+/** A value of the lake in its wire form. */
+export function wireValue(value: unknown, schema: TableSchema, column: string): JsonValue {
   const type = schema.columns.find(({ name }) => name === column)?.type;
   if (value === null || value === undefined) return null;
   if (typeof value === "bigint") return Number(value);

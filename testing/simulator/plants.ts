@@ -1,3 +1,4 @@
+import { LAKE_PLANTS } from "./lake_plants.ts";
 import { type Plant, plant } from "./plant.ts";
 import { RULE_PLANTS } from "./rules_plants.ts";
 
@@ -69,9 +70,9 @@ export const PLANTS: readonly Plant[] = [
     bug: "a flush goes by the store's note, not by the watermark that is committed with the data",
     edits: [
       {
-        file: "gateway/flush.ts",
+        file: "gateway/flush_plan.ts",
         find: "const has = from?.epoch === store.epoch ? from.seq : 0;",
-        replace: "const has = progress.value.flushedSeq;",
+        replace: "const has = run.flushedSeq;",
       },
       {
         file: "adapters/iceberg/_table_write.ts",
@@ -178,6 +179,24 @@ export const PLANTS: readonly Plant[] = [
     'new Set(["ahead", "hash"])',
   ),
   plant(
+    "a table that was not committed counts as written",
+    "gateway/flush_lane.ts",
+    'else if (outcome.status === "failed") run.failed.set(table, outcome.error);',
+    'else if (outcome.status === "failed") run.progress.set(table, { mark: from, through: batch.to.seq });',
+  ),
+  plant(
+    "a destination behind the first that fails is not tried again",
+    "gateway/flush_lane.ts",
+    "if (this.#pause !== undefined && !options.urgent) return undefined;",
+    "if (this.#failure !== undefined) return undefined;",
+  ),
+  plant(
+    "a destination that hangs is waited for",
+    "gateway/flush_write.ts",
+    "const result = await Promise.race([run(), stalled()]);",
+    "const result = await Promise.race([run(), stalled().then(() => new Promise<Result<T>>(() => {}))]);",
+  ),
+  plant(
     "a flush that lost its commit goes on top of the winner's",
     "adapters/iceberg/_plan.ts",
     "version === undefined || !sameWatermark(watermark.value, part.from)",
@@ -195,5 +214,6 @@ export const PLANTS: readonly Plant[] = [
     'if (is && (was || before === "none"))',
     'if (is && (was || before !== "alive"))',
   ),
+  ...LAKE_PLANTS,
   ...RULE_PLANTS,
 ];

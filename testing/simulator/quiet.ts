@@ -8,8 +8,6 @@ import type { World } from "./world.ts";
 /** After the last step, so much time may pass until everybody agrees. */
 const QUIET_MS = 900_000;
 const POLL_MS = 5_000;
-/** Longer than a lease that a killed flusher has left. */
-const FLUSH_TRIES = 20;
 
 /** All faults are over; then everybody has to agree before long. */
 export async function fallQuiet(world: World, end: number): Promise<void> {
@@ -17,10 +15,12 @@ export async function fallQuiet(world: World, end: number): Promise<void> {
   world.network.heal();
   world.lakeFaults.end();
   world.logFaults.end();
+  world.databaseFaults.end();
   for (const instance of world.instances) {
     instance.thaw();
     instance.ensure();
   }
+  for (const maintainer of world.maintainers) maintainer.thaw();
   for (const device of world.devices) {
     device.thaw();
     device.ensure();
@@ -92,19 +92,4 @@ export async function checkLogs(world: World): Promise<void> {
   }
   world.trace.count("check log");
   await checkStore(world.log.peek(), line, world.violate);
-}
-
-/** A flush brings the lake to the log's head. */
-export async function checkLake(world: World): Promise<void> {
-  const { head } = world.log.line;
-  for (let i = 0; i < FLUSH_TRIES; i++) {
-    const flushing = world.instances[i % world.instances.length]!.flush();
-    await world.time.run(world.time.now + 10_000);
-    const flushed = await Promise.race([flushing, Promise.resolve(undefined)]);
-    if (world.time.stopped) return;
-    if (flushed === head) {
-      return await world.lakeWatch.check(world.version, { complete: true });
-    }
-  }
-  world.violate("a flush succeeds once it is quiet", `not up to ${head}`);
 }

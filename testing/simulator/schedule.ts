@@ -43,6 +43,19 @@ export interface DeviceSetting {
   readonly intervalMs: number;
 }
 
+/** How rows that changed are taken out of the files of current rows. */
+export type DeleteForm = "rewrite" | "positions" | "vectors" | "equality";
+
+/** A lake that is kept in shape. */
+export interface LakeSetting {
+  /** How many do so, each for itself. */
+  readonly maintainers: number;
+  /** How many buckets tables of current rows have. */
+  readonly buckets: number;
+  /** Whether its tables are in a REST catalogue, and what that can do; undefined for files alone. */
+  readonly rest?: { readonly idempotent: boolean };
+}
+
 /** What a world is made of. */
 export interface Setting {
   readonly devices: readonly DeviceSetting[];
@@ -62,6 +75,10 @@ export interface Setting {
   readonly diskMs: number;
   /** How wrong each instance's own clock is, in ms: the store's is what counts. */
   readonly instanceSkewMs: readonly number[];
+  /** Whether there is a database that is flushed to behind the lake. */
+  readonly database?: true;
+  /** How the lake is kept; undefined where it is only flushed to. */
+  readonly lake?: LakeSetting;
   /** Who may what; undefined where there is no authentication. */
   readonly auth?: RulesSetting;
 }
@@ -75,8 +92,11 @@ export type NetKind =
   | "delay"
   | "break off";
 
-/** What goes wrong with the object store for a while. */
-export type LakeKind = "unavailable" | "lose-answer" | "linger";
+/** What goes wrong with the lake for a while; `half`: of what is to be removed some is. */
+export type LakeKind = "unavailable" | "lose-answer" | "linger" | "slow" | "half";
+
+/** What goes wrong with the database for a while; `half`: of a batch's tables some are committed. */
+export type DatabaseKind = "fail" | "half" | "lose-answer" | "late" | "hang";
 
 /** What goes wrong with the log's store for a while. */
 export type LogKind = "fail" | "lose-answer";
@@ -98,7 +118,20 @@ export type Step =
     | { readonly do: "freeze gateway"; readonly instance: number; readonly ms: number }
     | { readonly do: "gateway clock"; readonly skewMs: number }
     | { readonly do: "upgrade gateway"; readonly instance: number }
-    | { readonly do: "flush"; readonly instance: number }
+    | {
+      readonly do: "flush";
+      readonly instance: number;
+      /** The instance is killed when it has sent so many more requests to the lake. */
+      readonly dies?: number;
+    }
+    | {
+      readonly do: "maintain";
+      readonly maintainer: number;
+      readonly deletes: DeleteForm;
+      /** It is killed when it has sent so many requests. */
+      readonly dies?: number;
+    }
+    | { readonly do: "freeze maintainer"; readonly maintainer: number; readonly ms: number }
     | { readonly do: "analyse" }
     | {
       readonly do: "net";
@@ -116,8 +149,14 @@ export type Step =
     | {
       readonly do: "lake";
       readonly kind: LakeKind;
-      /** Whether it hits only the puts that commit: those of a table's metadata. */
+      /** Whether it hits only what commits: puts of a table's metadata, posts to the catalogue. */
       readonly commits: boolean;
+      readonly chance: number;
+      readonly ms: number;
+    }
+    | {
+      readonly do: "database";
+      readonly kind: DatabaseKind;
       readonly chance: number;
       readonly ms: number;
     }
@@ -125,7 +164,11 @@ export type Step =
     | { readonly do: "rules"; readonly instance: number; readonly rules: Rules }
     | { readonly do: "claims"; readonly sub: string; readonly claims: OracleClaims }
     | { readonly do: "backup" }
-    | { readonly do: "restore" }
+    | {
+      readonly do: "restore";
+      /** The lake stays as it is, and where it is ahead then there is another one so many ms later. */
+      readonly keepLake?: number;
+    }
     | { readonly do: "reset"; readonly keepLake: boolean }
   );
 

@@ -1,4 +1,5 @@
-import { checkLake, checkLogs, fallQuiet } from "./quiet.ts";
+import { checkLake } from "./lake_end.ts";
+import { checkLogs, fallQuiet } from "./quiet.ts";
 import type { Schedule } from "./schedule.ts";
 import { doStep } from "./steps.ts";
 import type { Violation } from "./trace.ts";

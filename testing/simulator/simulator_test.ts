@@ -49,6 +49,25 @@ test({ name: "a seed with rules and WebSockets replays exactly", timeoutMs: 120_
   assertEquals([again.digest, again.counts], [first.digest, first.counts]);
 });
 
+test({
+  name: "a seed whose lake is kept in shape replays exactly, in files and in a REST catalogue",
+  timeoutMs: 120_000,
+}, async () => {
+  for (const rest of [false, true]) {
+    let seed = 1;
+    let schedule = generate(seed);
+    const fits = ({ setting: { lake } }: typeof schedule): boolean =>
+      lake !== undefined && (lake.rest !== undefined) === rest;
+    while (!fits(schedule)) schedule = generate(++seed);
+    const first = await simulate(schedule);
+    const again = await simulate(schedule);
+    assertEquals(first.violation, undefined);
+    assert((first.counts.get("maintain compact") ?? 0) > 0);
+    assert((first.counts.get("check state snapshot") ?? 0) > 0);
+    assertEquals([again.digest, again.counts], [first.digest, first.counts]);
+  }
+});
+
 test("a schedule runs with a part of its steps", async () => {
   const schedule = generate(3);
   const places = [...schedule.steps.keys()].filter((place) => place % 3 === 0);

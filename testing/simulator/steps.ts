@@ -3,6 +3,9 @@ import type { Step } from "./schedule.ts";
 import { SqliteLog } from "./sqlite_log.ts";
 import type { Backups, World } from "./world.ts";
 
+/** So long an instance is down that died while it flushed. */
+const DOWN_MS = 3_000;
+
 /** Does a step of the schedule; nobody waits for what it begins. */
 export function doStep(world: World, step: Step): void {
   const { now } = world.time;
@@ -55,7 +58,12 @@ export function doStep(world: World, step: Step): void {
     case "upgrade gateway":
       return void upgrade(world, instance!);
     case "flush":
+      if (step.dies !== undefined) dieFlushing(world, instance!, step.dies);
       return void instance!.flush();
+    case "maintain":
+      return void world.maintainers[step.maintainer]!.run(step);
+    case "freeze maintainer":
+      return world.maintainers[step.maintainer]!.freeze(step.ms);
     case "analyse":
       return void analyse(world);
     case "net":
@@ -64,6 +72,8 @@ export function doStep(world: World, step: Step): void {
       return world.network.cut(step.device, step.instance, now + step.ms);
     case "lake":
       return world.lakeFaults.add({ ...step, until: now + step.ms });
+    case "database":
+      return world.databaseFaults.add({ ...step, until: now + step.ms });
     case "log":
       return world.logFaults.add({ ...step, until: now + step.ms });
     case "rules":
@@ -76,7 +86,7 @@ export function doStep(world: World, step: Step): void {
       return void world.time.hold(backUp(world));
     case "restore":
       if (world.backup === undefined) return;
-      return void world.time.hold(restore(world, world.backup));
+      return void world.time.hold(restore(world, world.backup, step.keepLake));
     case "reset":
       return reset(world, step.keepLake);
   }
@@ -100,18 +110,54 @@ async function analyse(world: World): Promise<void> {
 async function backUp(world: World): Promise<void> {
   if (world.log instanceof SqliteLog) return;
   const log = await world.log.backup();
-  world.backup = { log, lake: await world.lake.backup(), before: world.lakeWatch.before };
+  const database = world.database?.backup();
+  world.backup = {
+    log,
+    lake: await world.lake.backup(),
+    before: world.lakeWatch.before,
+    ...(database !== undefined && { database }),
+  };
 }
 
-async function restore(world: World, backup: Backups): Promise<void> {
+/** The instance dies at one of its next requests to the lake. */
+function dieFlushing({ lake, time, trace }: World, instance: Instance, requests: number): void {
+  const { process } = instance;
+  if (process === undefined) return;
+  lake.dieAfter(process, requests, () => {
+    trace.count("kill within a flush");
+    instance.kill();
+    time.at(time.now + DOWN_MS, () => instance.ensure());
+  });
+}
+
+async function restore(world: World, backup: Backups, keepLake?: number): Promise<void> {
   if (world.log instanceof SqliteLog) return;
   world.trace.count("restore");
   for (const instance of world.instances) instance.kill();
   world.network.storeChanged();
   world.pushes.restored({ head: backup.log.head, devices: world.devices });
   await world.log.restore(backup.log);
-  await world.lake.restore(backup.lake);
-  world.lakeWatch.begin(backup.before, { sameLake: false });
+  world.database?.replace(backup.database);
+  const kept = keepLake !== undefined;
+  // Whoever is on the way to the lake is not there any more: only what comes from now on counts.
+  await world.lake.restore(kept ? await world.lake.backup() : backup.lake);
+  world.lakeWatch.begin(backup.before, { sameLake: kept });
+  if (world.lakeWatch.isAhead) {
+    world.trace.count("lake ahead");
+    world.time.at(world.time.now + keepLake!, () => giveNewLake(world));
+  }
+  for (const instance of world.instances) instance.ensure(world.config);
+}
+
+/** An operator gives the instances another lake, where theirs is ahead of the log. */
+export function giveNewLake(world: World): void {
+  if (!world.lakeWatch.isAhead) return;
+  world.trace.note("world", "has another lake");
+  for (const instance of world.instances) instance.kill();
+  world.lake.replace();
+  world.database?.replace();
+  // What is trimmed before the next flush no changelog gets any more: such a lake begins with the rows.
+  world.lakeWatch.begin([], { sameLake: false, rebuilt: true });
   for (const instance of world.instances) instance.ensure(world.config);
 }
 
@@ -120,7 +166,10 @@ function reset(world: World, keepLake: boolean): void {
   world.trace.count("reset");
   for (const instance of world.instances) instance.kill();
   const before = keepLake ? [...world.lakeWatch.before, world.log.line] : [];
-  if (!keepLake) world.lake.replace();
+  if (!keepLake) {
+    world.lake.replace();
+    world.database?.replace();
+  }
   world.lakeWatch.begin(before, { sameLake: keepLake });
   world.log.reset();
   world.network.storeChanged();

@@ -1,4 +1,4 @@
-import type { Delta, ObjectStore, Rules } from "@lakesync/core";
+import type { Delta, Rules, Watermark } from "@lakesync/core";
 import { Prng } from "../prng.ts";
 import { type BadTime, BadTimes } from "./bad_times.ts";
 import { Device } from "./device.ts";
@@ -6,15 +6,17 @@ import { type Config, Instance } from "./instance.ts";
 import { Issuer } from "./issuer.ts";
 import { LakeWatch } from "./lake_watch.ts";
 import type { Line } from "./line.ts";
+import { Maintainer } from "./maintainer.ts";
 import { Network } from "./network.ts";
 import { SimClock } from "./process.ts";
 import { PushWatch } from "./push_watch.ts";
 import { RulesWatch } from "./rules_watch.ts";
-import type { LakeKind, LogKind, Schedule } from "./schedule.ts";
+import type { DatabaseKind, LakeKind, LogKind, Schedule } from "./schedule.ts";
+import { SharedDatabase } from "./shared_database.ts";
 import { type Backup, SharedLog } from "./shared_log.ts";
 import { socketsOf } from "./socket_network.ts";
 import { SqliteLog } from "./sqlite_log.ts";
-import { SharedLake } from "./shared_lake.ts";
+import { type LakeBackup, SharedLake } from "./shared_lake.ts";
 import type { AppVersion } from "./tables.ts";
 import { Trace, type Violation } from "./trace.ts";
 import { VirtualTime } from "./virtual_time.ts";
@@ -22,8 +24,9 @@ import { VirtualTime } from "./virtual_time.ts";
 /** Backups of both stores. */
 export interface Backups {
   readonly log: Backup;
-  readonly lake: ObjectStore;
+  readonly lake: LakeBackup;
   readonly before: readonly Line[];
+  readonly database?: ReadonlyMap<string, Watermark>;
 }
 
 /** Devices, instances, a network and two stores, and everything that was ever promised. */
@@ -35,7 +38,11 @@ export class World {
   readonly storeClock: SimClock;
   readonly log: SharedLog | SqliteLog;
   readonly lake: SharedLake;
+  /** What is flushed to behind the lake; undefined where there is nothing. */
+  readonly database: SharedDatabase | undefined;
   readonly instances: Instance[] = [];
+  /** Who keeps the lake in shape. */
+  readonly maintainers: readonly Maintainer[];
   readonly devices: Device[] = [];
   readonly network: Network;
   readonly pushes: PushWatch;
@@ -44,6 +51,7 @@ export class World {
   readonly issuer: Issuer | undefined;
   readonly lakeFaults: BadTimes<LakeKind, BadTime<LakeKind> & { readonly commits: boolean }>;
   readonly logFaults: BadTimes<LogKind>;
+  readonly databaseFaults: BadTimes<DatabaseKind>;
   violation: Violation | undefined;
   version: AppVersion = 1;
   /** The rules that the operator wants; undefined where there are none yet. */
@@ -75,6 +83,7 @@ export class World {
     const drawn = { now: () => time.now, random: this.random, trace };
     this.logFaults = new BadTimes("log", drawn);
     this.lakeFaults = new BadTimes("lake", drawn);
+    this.databaseFaults = new BadTimes("database", drawn);
     const logOptions = {
       clock: this.storeClock,
       latencyMs: 3,
@@ -93,14 +102,39 @@ export class World {
       time,
       clock: this.storeClock,
       latencyMs: 30,
+      rest: setting.lake?.rest,
       trace,
       fault: (name, key) => {
-        const commit = name === "put" && key.endsWith(".metadata.json");
-        return this.lakeFaults.draw(name, ({ commits }) => commit || !commits);
+        const commit = name === "commit" || name === "put" && key.endsWith(".metadata.json");
+        return this.lakeFaults.draw(
+          name,
+          ({ kind, commits }) =>
+            kind === "half" ? name === "delete" && key.includes(" ") : commit || !commits,
+        );
       },
-      put: (key) => {
-        if (key.endsWith(".metadata.json")) void time.hold(this.lakeWatch.committed(key));
-      },
+      committed: (table) => void time.hold(this.lakeWatch.committed(table)),
+    });
+    const { lake } = this;
+    this.maintainers = Array.from(
+      { length: setting.lake?.maintainers ?? 0 },
+      (_, index) =>
+        new Maintainer({
+          index,
+          seed: seed + 0x8000n + 0x100n * BigInt(index),
+          time,
+          trace,
+          lake,
+          grainMs: setting.grainMs,
+          buckets: setting.lake!.buckets,
+        }),
+    );
+    this.database = setting.database && new SharedDatabase({
+      time,
+      trace,
+      latencyMs: 30,
+      fault: (name) => this.databaseFaults.draw(name),
+      line,
+      violate,
     });
     for (let index = 0; index < setting.instances; index++) {
       this.instances.push(
@@ -113,6 +147,7 @@ export class World {
           openLog: (process) => this.log.open(process),
           killed: () => this.log.killed(),
           lake: this.lake,
+          database: this.database,
           issuer,
           violate,
         }),
@@ -123,6 +158,8 @@ export class World {
       trace,
       random: this.random,
       line,
+      epoch: () => this.log.peek().epoch,
+      kept: setting.lake !== undefined,
       violate,
     });
     this.network = new Network({
@@ -157,6 +194,7 @@ export class World {
 
   /** Removes what stands on real disks. */
   async close(): Promise<void> {
+    this.lake.close();
     if (this.log instanceof SqliteLog) await this.log.close();
   }
 
