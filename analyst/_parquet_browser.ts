@@ -13,6 +13,9 @@ const COMPRESSORS = {
   ZSTD: (bytes: Uint8Array, length: number): Uint8Array => unzstd(bytes, new Uint8Array(length)),
 };
 
+// A text may begin with what elsewhere marks the order of bytes.
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /**
  * Reads the row groups of a Parquet file, one after the other. Throws a `RangeError` where it is
  * damaged.
@@ -32,7 +35,10 @@ export async function* readParquet(bytes: Uint8Array<ArrayBuffer>): AsyncIterabl
         file: { byteLength, slice },
         metadata,
         compressors: COMPRESSORS,
-        parsers: { timestampFromMicroseconds: (micros) => micros },
+        parsers: {
+          timestampFromMicroseconds: (micros) => micros,
+          stringFromBytes: (bytes) => bytes && fromUtf8.decode(bytes),
+        },
         // Bytes are bytes; what is text says so.
         utf8: false,
         rowStart,

@@ -17,7 +17,7 @@ export function lastStatement(
   const tokens = [...offsets];
   while (tokens.length > 0 && isEnd(tokens.at(-1)!)) tokens.pop();
   const cut = tokens.findLast(isEnd);
-  const decode = (part: Uint8Array) => new TextDecoder().decode(part);
+  const decode = (part: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(part);
   if (cut === undefined) return { before: "", last: sql };
   return { before: decode(bytes.subarray(0, cut)), last: decode(bytes.subarray(cut + 1)) };
 }

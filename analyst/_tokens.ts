@@ -9,7 +9,7 @@ const TOKEN =
  */
 export function tokenTexts(sql: string, offsets: readonly number[]): readonly string[] {
   const bytes = new TextEncoder().encode(sql);
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   return offsets.map((offset, i) => {
     const text = decoder.decode(bytes.subarray(offset, offsets[i + 1]));
     TOKEN.lastIndex = 0;

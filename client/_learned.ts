@@ -12,7 +12,7 @@ import type { ClientState, Learned } from "./_state.ts";
 /** Rows that are shown anew together. */
 const ROWS = 1_000;
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** By the declared tables what was made of them last: it is asked for with every page. */
 const made: WeakMap<

@@ -17,7 +17,7 @@ interface Candidate extends ViewRow {
   readonly rank: SqlValue;
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The result of a query of a known shape, brought up to date by looking at the rows that changed.

@@ -70,7 +70,7 @@ export interface TableSql {
   readonly remove: string;
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Prepares a declared table. */
 export function localTable(table: Table): LocalTable {

@@ -133,6 +133,8 @@ export class CheckpointObjects {
           prefix: `${this.#root}/parts/${name}`,
           signal: closing,
         });
+        // Whoever took over meanwhile removes parts that no manifest names, and these are some.
+        if (!orThrow(await log.acquireLease(LEASE, lease))) return;
         const manifest: Manifest = { version: 1, seq, hash, parts };
         const bytes = new TextEncoder().encode(JSON.stringify(manifest));
         orThrow(await objects.put(`${this.#root}/manifests/${name}.json`, bytes));

@@ -200,7 +200,11 @@ export class FlushLane {
           total.deltas += outcome.deltas;
           total.objects += outcome.objects;
         }
-        run.progress.set(table, { mark: committed ? batch.to : from, through: batch.to.seq });
+        // One without news may be further than the batch, which goes back for the sake of another.
+        const through = committed
+          ? batch.to.seq
+          : Math.max(run.progress.get(table)?.through ?? 0, batch.to.seq);
+        run.progress.set(table, { mark: committed ? batch.to : from, through });
       }
     }
     return ok(moved ? "moved" : "done");

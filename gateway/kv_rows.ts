@@ -20,7 +20,7 @@ export interface KvRow extends RowWrite {
 const MAX_BYTES = 64 * 2 ** 20;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * Reads rows.

@@ -10,7 +10,7 @@ export type StoredValue = Uint8Array | BlobRef;
 const MAX_BYTES = 16 * 2 ** 20;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Values by key, with what is stored there. */
 export type StoredValues = ReadonlyMap<string, { text: string; stored: StoredValue }>;

@@ -6,7 +6,7 @@ const SYNC_BYTES = 16;
 const BLOCK_BYTES = 64 * 1024;
 const META: AvroSchema = { type: "map", values: "bytes" };
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What an Avro file is made of. */
 export interface AvroFileContent {

@@ -3,7 +3,7 @@ import { encodeTexts } from "./_texts.ts";
 import { pagesOf } from "./parquet_pages.ts";
 import type { ColumnOfFile } from "./parquet_pick.ts";
 
-const fromUtf8 = new TextDecoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Texts that are looked for. */
 export interface WantedTexts {

@@ -1,4 +1,4 @@
-import { parquetMetadata, type RowGroup } from "hyparquet";
+import { parquetMetadata, type ParquetParsers, type RowGroup, type SchemaElement } from "hyparquet";
 import { lowerBound, upperBound } from "./_range.ts";
 import type { Cell } from "./_cells.ts";
 import type { FoldedFile } from "./compact_engine.ts";
@@ -24,7 +24,8 @@ export function foldedFile(bytes: Uint8Array): FoldedFile {
     upperBounds: new Map<number, Uint8Array>(),
     splitOffsets: groups.map(startOf),
   };
-  for (const [column, { field_id: id }] of metadata.schema.slice(1).entries()) {
+  for (const [column, element] of metadata.schema.slice(1).entries()) {
+    const { field_id: id } = element;
     if (id === undefined) throw new RangeError("a column has no field id");
     const chunks = groups.map((group) => group.columns[column]!.meta_data!);
     const sum = (values: readonly bigint[]) => values.reduce((all, one) => all + one, 0n);
@@ -36,14 +37,30 @@ export function foldedFile(bytes: Uint8Array): FoldedFile {
     const [chunk, ...others] = chunks;
     if (others.length > 0) continue;
     const { min_value: min, max_value: max } = chunk?.statistics ?? {};
-    if (min !== undefined) metrics.lowerBounds.set(id, lowerBound(min as Exclude<Cell, null>));
-    const upper = max === undefined ? undefined : upperBound(max as Exclude<Cell, null>);
+    if (min !== undefined) metrics.lowerBounds.set(id, lowerBound(cellOf(element, min)));
+    const upper = max === undefined ? undefined : upperBound(cellOf(element, max));
     if (upper !== undefined) metrics.upperBounds.set(id, upper);
   }
   return { bytes, rows, metrics };
 }
 
-const PARSERS = { timestampFromMicroseconds: (micros: bigint) => micros };
+// Statistics do not say which bytes are a text: the schema does.
+const PARSERS = {
+  timestampFromMicroseconds: (micros: bigint) => micros,
+  stringFromBytes: (bytes: Uint8Array) => bytes,
+} as unknown as ParquetParsers;
+
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** A value of the statistics, as a cell. */
+function cellOf(
+  { type, converted_type, logical_type }: SchemaElement,
+  value: unknown,
+): Exclude<Cell, null> {
+  const isText = converted_type === "UTF8" || logical_type?.type === "STRING";
+  if (type !== "BYTE_ARRAY") return value as Exclude<Cell, null>;
+  return isText ? fromUtf8.decode(value as Uint8Array) : (value as Uint8Array).slice();
+}
 
 /** Where a row group begins. */
 function startOf({ columns }: RowGroup): bigint {

@@ -9,7 +9,7 @@ import { type Page, pagesOf, type Values } from "./parquet_pages.ts";
  * cells decoded: of 1 % of the rows that takes a fraction of the time of reading the column.
  */
 
-const fromUtf8 = new TextDecoder();
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Places in a dictionary have no more bits than this here. */
 const MOST_BITS = 24;
 

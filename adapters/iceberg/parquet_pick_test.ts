@@ -10,7 +10,10 @@ import { encodeColumns, type FileColumn } from "./parquet.ts";
 import { findRows, readColumns } from "./parquet_read.ts";
 
 const TYPES: readonly (readonly [string, fc.Arbitrary<Exclude<Cell, null>>])[] = [
-  ["string", fc.oneof(fc.constantFrom("a", "é", "😀"), fc.string({ unit: "grapheme" }))],
+  [
+    "string",
+    fc.oneof(fc.constantFrom("a", "é", "😀", "\uFEFFa", "\uFEFF"), fc.string({ unit: "grapheme" })),
+  ],
   ["long", fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })],
   ["double", fc.double({ noNaN: true })],
   ["boolean", fc.boolean()],

@@ -79,6 +79,13 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+// A text may begin with what elsewhere marks the order of bytes.
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const PARSERS = {
+  timestampFromMicroseconds: (micros: bigint) => micros,
+  stringFromBytes: (bytes: Uint8Array | undefined) => bytes && fromUtf8.decode(bytes),
+};
+
 const FOOTERS = new WeakMap<Uint8Array, FileMetaData>();
 
 /** A file's footer; it is parsed once, as a file's columns may be read one after the other. */
@@ -127,7 +134,7 @@ async function read(
       columns: [...ids.keys()],
       utf8: false,
       compressors: DECOMPRESSORS,
-      parsers: { timestampFromMicroseconds: (micros: bigint) => micros },
+      parsers: PARSERS,
       onChunk: ({ columnName, columnData, rowStart }) => {
         const id = ids.get(columnName);
         if (id === undefined) return;

@@ -43,7 +43,7 @@ export const ALL: TableSchema = {
 };
 
 const VALUES: readonly (readonly [string, fc.Arbitrary<ColumnChange["value"]>])[] = [
-  ["s", fc.constantFrom("", "a", "é", "😀 long text that is longer than bounds")],
+  ["s", fc.constantFrom("", "a", "\uFEFFa", "é", "😀 long text that is longer than bounds")],
   ["d", fc.constantFrom(0, -1.5, 1e300, 5e-324)],
   ["i", fc.constantFrom(0, -7, "9223372036854775807", "-9223372036854775808")],
   ["b", fc.boolean()],
@@ -65,7 +65,15 @@ const columns: fc.Arbitrary<ColumnChange[]> = fc.subarray([...VALUES]).chain((ch
 /** Deltas on few rows by few clients at few stamps, so that all that merging knows comes up. */
 export const deltas: fc.Arbitrary<Delta> = fc.record({
   op: fc.constantFrom("INSERT", "UPDATE", "UPDATE", "DELETE"),
-  rowId: fc.constantFrom("r1", "r2", "r3", "é", "😀", "a long id that is longer than a bound"),
+  rowId: fc.constantFrom(
+    "r1",
+    "\uFEFFr1",
+    "r2",
+    "r3",
+    "é",
+    "😀",
+    "a long id that is longer than a bound",
+  ),
   clientId: fc.constantFrom("alice", "bob"),
   hlc: fc.oneof(
     fc.integer({ min: 1, max: 12 }).map(String),
