@@ -110,11 +110,15 @@ export class GatewayHttp {
 
   async #send(route: string, options: SendOptions): Promise<Result<Response>> {
     const asked = this.#token.get();
-    const token = asked && await asked;
+    const token = asked && await unlessStopped(asked, options.signal);
     let response = await this.#attempt(route, token, options);
     if (response.status === 401 && await this.#token.renew(token)) {
       await response.body?.cancel();
-      response = await this.#attempt(route, await this.#token.get(), options);
+      response = await this.#attempt(
+        route,
+        await unlessStopped(this.#token.get(), options.signal),
+        options,
+      );
     }
     return response.ok ? ok(response) : err(await readError(response));
   }
@@ -148,5 +152,21 @@ export class GatewayHttp {
   #watch(options: SendOptions): Watch {
     const ms = this.#timeoutMs + (options.waitMs ?? 0);
     return new Watch(this.#scheduler, { ms, url: this.#url, signal: options.signal });
+  }
+}
+
+/** What may be long in coming, as a token may: who is stopped does not wait for it. */
+async function unlessStopped<T>(
+  coming: Promise<T> | T,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(signal?.reason);
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted === true) stop();
+  try {
+    return await Promise.race([coming, stopped.promise]);
+  } finally {
+    signal?.removeEventListener("abort", stop);
   }
 }

@@ -10,6 +10,7 @@ import {
   type SqlDatabase,
   type SyncTransport,
   type TableSchema,
+  toLakeSyncError,
 } from "@lakesync/core";
 import { Emitter } from "./_emitter.ts";
 import type { Changed } from "./_live_hub.ts";
@@ -29,13 +30,11 @@ import type {
   WorkerConfig,
 } from "./_tab_messages.ts";
 import { packErrors } from "./_tab_pack.ts";
+import { askForToken } from "./_tab_tokens.ts";
 import type { Port } from "./_tab_rpc.ts";
 import type { ClientEvents } from "./status.ts";
 import type { GetToken } from "./_token.ts";
 import { unionSchemas } from "./_union_schema.ts";
-
-/** How long a tab may take to give a token before the next one is asked. */
-const TOKEN_MS = 5_000;
 
 /** What {@linkcode Leader} works with. */
 export interface LeaderOptions {
@@ -60,16 +59,20 @@ export class Leader {
   readonly #board: StatusBoard;
   readonly #transport: SyncTransport | undefined;
   #tables: readonly DeclaredTable[] = [];
-  #clientId = "";
+  #local: ReadonlyMap<string, LocalTable> = new Map();
+  #clientId: string | undefined;
   #closed = false;
+  #paused = false;
+  /** From the first tab on: without one there is nobody to give a token. */
   #engine: SyncEngine | undefined;
-  readonly #admitted = Promise.withResolvers<void>();
   #admitting: Promise<unknown> = Promise.resolve();
 
   private constructor(options: LeaderOptions, hello: HelloBody) {
     const { logger } = options;
     this.#options = options;
-    this.#transport = options.transport(hello.hasToken ? () => this.#token() : undefined);
+    this.#transport = options.transport(
+      hello.hasToken ? () => askForToken(this.#tabs.values(), options.scheduler) : undefined,
+    );
     this.#events = new Emitter((thrown) =>
       logger.log("error", "listener threw", { error: String(thrown) })
     );
@@ -93,8 +96,10 @@ export class Leader {
     this.#admitting = opened;
     const { term, storage } = this.#options;
     const done = await opened;
+    if (done.ok) await this.#tabs.get(hello.tab)?.end();
+    // The next leader takes it in.
+    if (this.#closed) return;
     if (!done.ok) return port.post({ term, refused: packErrors(done.error) });
-    await this.#tabs.get(hello.tab)?.end();
     const { database, clock, random, scheduler, estimate } = this.#options;
     const host = new TabHost({
       term,
@@ -106,6 +111,7 @@ export class Leader {
       random,
       scheduler,
       estimate,
+      pause: (paused) => this.#pause(paused),
       wrote: (wrote, flying) => {
         const { deltas, changed } = wrote;
         this.#board.set({ outbox: this.#board.status.outbox + deltas });
@@ -114,8 +120,9 @@ export class Leader {
       },
     });
     this.#tabs.set(hello.tab, host);
-    this.#admitted.resolve();
-    host.welcome({ clientId: this.#clientId, storage, status: this.#board.status });
+    if (hello.paused) this.#pause(true);
+    this.#engine ??= this.#startEngine();
+    host.welcome({ clientId: this.#clientId!, storage, status: this.#board.status });
   }
 
   /** A tab is gone. What it wrote last it may not have told. */
@@ -133,29 +140,44 @@ export class Leader {
   /** Lets go of everything but the database. */
   async close(): Promise<void> {
     this.#closed = true;
-    // Who waits for a token of the first tab waits in vain.
-    this.#admitted.resolve();
     const engine = this.#engine?.close();
     await Promise.all([...this.#tabs.values()].map((host) => host.end()));
     await engine;
+    await this.#admitting;
+  }
+
+  #pause(paused: boolean): void {
+    this.#paused = paused;
+    if (paused) this.#engine?.pause();
+    else this.#engine?.resume();
   }
 
   /** Opens the database for a tab's tables, which may be of an earlier or a later version. */
   async #open(hello: HelloBody): Promise<Result<void>> {
-    const { database, clock, random, config, storage } = this.#options;
+    try {
+      return await this.#widen(hello);
+    } catch (thrown) {
+      return err(toLakeSyncError(thrown, "INTERNAL"));
+    }
+  }
+
+  async #widen(hello: HelloBody): Promise<Result<void>> {
+    const { database, clock, storage } = this.#options;
     const stored = await storedSchemas(database);
     if (!stored.ok) return stored;
-    const union = unionSchemas(stored.value, hello.tables.map(({ schema }) => schema));
+    const lost = hello.was !== undefined && stored.value === undefined;
+    const wanted = hello.clientId ?? hello.was;
+    const other = this.#clientId !== undefined && wanted !== undefined && wanted !== this.#clientId;
+    if ((lost || other) && storage !== "memory") return err(conflict());
+    const union = unionSchemas(stored.value ?? [], hello.tables.map(({ schema }) => schema));
     if (!union.ok) return union;
-    const known = hello.clientId !== undefined && hello.clientId !== this.#clientId;
-    if (this.#engine !== undefined && known && storage !== "memory") return err(conflict());
     const tables = union.value.map((schema) => ({
       schema,
       indexes: uniqueIndexes([...this.#tables, ...hello.tables], schema.table),
       bigints: [],
       judged: false,
     }));
-    if (this.#engine !== undefined && JSON.stringify(tables) === JSON.stringify(this.#tables)) {
+    if (this.#clientId !== undefined && JSON.stringify(tables) === JSON.stringify(this.#tables)) {
       return ok(undefined);
     }
     const local = indexLocalTables(
@@ -163,29 +185,49 @@ export class Leader {
         localTable({ name: schema.table, columns: {}, schema, indexes, validate: undefined })
       ),
     );
-    await this.#engine?.close();
+    const noting = await database.transaction((tx) => makeCommits(tx, { now: clock.now() }));
+    if (!noting.ok) return noting;
+    const engine = this.#engine;
+    await engine?.close();
+    try {
+      return await this.#take(hello, { tables, local });
+    } finally {
+      // Over the old tables, where it is refused.
+      if (engine !== undefined && !this.#closed) this.#engine = this.#startEngine();
+    }
+  }
+
+  /** Makes the tables, and works with them from then on. */
+  async #take(
+    hello: HelloBody,
+    { tables, local }: {
+      readonly tables: readonly DeclaredTable[];
+      readonly local: ReadonlyMap<string, LocalTable>;
+    },
+  ): Promise<Result<void>> {
+    const { database, clock, random, config } = this.#options;
     const state = await openSchema(database, {
       tables: [...local.values()],
-      clientId: hello.clientId,
+      clientId: hello.clientId ?? hello.was,
       random,
       settledBefore: clock.now() - config.retentionMs,
     });
     if (!state.ok) return state;
-    const noting = await database.transaction((tx) => makeCommits(tx, { now: clock.now() }));
-    if (!noting.ok) return noting;
+    this.#tables = tables;
+    this.#local = local;
+    this.#clientId = state.value.clientId;
     const outbox = await countOutbox(database);
     if (!outbox.ok) return outbox;
     this.#board.set({ outbox: outbox.value });
-    this.#tables = tables;
-    this.#clientId = state.value.clientId;
-    this.#engine = this.#startEngine(local);
     return ok(undefined);
   }
 
-  #startEngine(tables: ReadonlyMap<string, LocalTable>): SyncEngine {
+  #startEngine(): SyncEngine {
+    const tables = this.#local;
     const { config, database, clock, random, scheduler, logger } = this.#options;
     return new SyncEngine({
       auto: config.auto,
+      paused: this.#paused,
       intervalMs: config.intervalMs,
       clock,
       random,
@@ -193,7 +235,7 @@ export class Leader {
       events: this.#events,
       board: this.#board,
       context: this.#transport && {
-        clientId: this.#clientId,
+        clientId: this.#clientId!,
         schemaVersion: schemaVersion([...tables.values()]),
         database,
         transport: this.#transport,
@@ -219,34 +261,15 @@ export class Leader {
   #anything(): Changed {
     return new Map(this.#tables.map(({ schema }) => [schema.table, undefined]));
   }
-
-  /** A token from the first tab that gives one: those that are hung or frozen do not answer. */
-  async #token(): Promise<string> {
-    let failure: unknown;
-    await this.#admitted.promise;
-    for (const host of [...this.#tabs.values()].filter(({ hello }) => hello.hasToken)) {
-      const over = new AbortController();
-      try {
-        const late = this.#options.scheduler.delay(TOKEN_MS, { signal: over.signal }).then(() => {
-          throw new LakeSyncError("TIMEOUT", `The tab gave no token within ${TOKEN_MS} ms`);
-        });
-        late.catch(() => {});
-        return await Promise.race([host.token(), late]);
-      } catch (thrown) {
-        failure = thrown;
-      } finally {
-        over.abort();
-      }
-    }
-    throw failure ??
-      new LakeSyncError("UNAUTHENTICATED", "No tab could be asked for a token: open the app");
-  }
 }
 
-async function storedSchemas(database: SqlDatabase): Promise<Result<readonly TableSchema[]>> {
+/** The tables of the client whose database it is; undefined in one that is new. */
+async function storedSchemas(
+  database: SqlDatabase,
+): Promise<Result<readonly TableSchema[] | undefined>> {
   const made = await database.query("SELECT 1 FROM sqlite_master WHERE name = 'lakesync_state'");
   if (!made.ok) return made;
-  if (made.value.length === 0) return ok([]);
+  if (made.value.length === 0) return ok(undefined);
   const rows = await database.query("SELECT schemas FROM lakesync_state");
   return rows.ok ? ok(JSON.parse(rows.value[0]!.schemas as string) as TableSchema[]) : rows;
 }

@@ -141,6 +141,7 @@ async function lead(
   { name, storage: wanted, config, hello: own }: StartMessage["start"],
   { leave: { signal }, onPage }: ContendOptions,
 ): Promise<Result<"left" | "kept" | "removed">> {
+  world.page.post({ opening: true });
   const opened = await world.open(name, { storage: wanted, wasmUrl: config.wasmUrl });
   if (!opened.ok) return opened;
   const { database, storage, estimate } = opened.value;

@@ -53,6 +53,9 @@ export class RemoteDatabase implements SqlDatabase {
   /** Transactions whose answers came: the leader need not remember them. */
   readonly #done: string[] = [];
   #turn: Promise<unknown> = Promise.resolve();
+  /** Changes under way. */
+  readonly #writes: Set<Promise<unknown>> = new Set();
+  #closing = false;
   #closed = false;
 
   constructor(options: RemoteDatabaseOptions) {
@@ -83,6 +86,26 @@ export class RemoteDatabase implements SqlDatabase {
 
   /** Makes a change, by one message: what it gave, and the rows that it changed. */
   async write(op: WriteOp): Promise<Result<{ value: unknown; changed: Changed }>> {
+    const writing = this.#write(op);
+    this.#writes.add(writing);
+    try {
+      return await writing;
+    } finally {
+      this.#writes.delete(writing);
+    }
+  }
+
+  /** Closes it when what is under way is done. */
+  async close(): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    await this.#turn;
+    await Promise.allSettled(this.#writes);
+    this.#closed = true;
+    await this.#options.closed();
+  }
+
+  async #write(op: WriteOp): Promise<Result<{ value: unknown; changed: Changed }>> {
     const { finder, random } = this.#options;
     const whole = withIds(op, random);
     return await this.#again(async () => {
@@ -100,13 +123,6 @@ export class RemoteDatabase implements SqlDatabase {
         return await this.#made(whole);
       }
     });
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    await this.#turn;
-    this.#closed = true;
-    await this.#options.closed();
   }
 
   /** One after the other here too, so that a body runs only when its own turn has come. */
@@ -166,17 +182,23 @@ export class RemoteDatabase implements SqlDatabase {
     const changed: Changed = new Map([[op.table, new Set(ids)]]);
     if (op.quiet === true) return { value: undefined, changed };
     if (op.method === "delete") return { value: true, changed };
-    const rows = await (await this.#options.finder.leader()).ask("rows", { table: op.table, ids });
+    const rows = await this.#surely((leader) => leader.ask("rows", { table: op.table, ids }));
     return { value: "rows" in op ? rows : rows[0], changed };
   }
 
-  async #wasCommitted(tx: string): Promise<boolean> {
+  #wasCommitted(tx: string): Promise<boolean> {
+    return this.#surely((leader) => leader.ask("committed", { tx }));
+  }
+
+  /** Asks until a leader answers, or it is closed: nobody could tell what became of a change. */
+  async #surely<T>(ask: (leader: LeaderLine) => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await (await this.#options.finder.leader()).ask("committed", { tx });
+        return await ask(await this.#options.finder.leader());
       } catch (thrown) {
-        // That one is gone as well: the next one knows.
-        if (!(thrown instanceof LeaderLost)) throw thrown;
+        if (thrown instanceof LeaderLost) continue;
+        const late = thrown instanceof LakeSyncError && thrown.code === "TIMEOUT";
+        if (!late || this.#closing) throw thrown;
       }
     }
   }

@@ -38,11 +38,11 @@ export class RemoteEngine implements Engine {
   }
 
   pause(): void {
-    this.#tab.line?.tell("pause", null);
+    this.#tab.pause(true);
   }
 
   resume(): void {
-    this.#tab.line?.tell("resume", null);
+    this.#tab.pause(false);
   }
 
   async syncOnce(options: { signal?: AbortSignal } = {}): Promise<Result<SyncSummary>> {

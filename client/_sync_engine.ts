@@ -37,6 +37,12 @@ export interface SyncEngineOptions {
   /** What a sync works with; undefined for a client without a gateway. */
   readonly context: SyncContext | undefined;
   readonly auto: boolean;
+  /**
+   * Whether it begins paused.
+   *
+   * @default {false}
+   */
+  readonly paused?: boolean;
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -88,7 +94,8 @@ export class SyncEngine {
       },
       ended: (outcome) => this.#finish(outcome),
     });
-    this.#mode = options.auto && context !== undefined ? "auto" : "manual";
+    const automatic = options.paused === true ? "paused" : "auto";
+    this.#mode = options.auto && context !== undefined ? automatic : "manual";
     this.#report();
     this.#stopListening = () => {};
     if (this.#mode === "manual") return;

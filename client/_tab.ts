@@ -6,6 +6,7 @@ import type { LeaderFinder } from "./_remote_database.ts";
 import { type Line, TabLink } from "./_tab_link.ts";
 import {
   type DeclaredTable,
+  type HelloBody,
   leaderName,
   type PackedIssue,
   type StartMessage,
@@ -74,6 +75,9 @@ export class Tab implements LeaderFinder {
   #present: Life | undefined;
   #lives = 0;
   #end: LakeSyncError | undefined;
+  #paused = false;
+  /** Whether a leader has yet to hear of what was said last. */
+  #unsaid = false;
 
   constructor(options: TabOptions) {
     this.#options = options;
@@ -112,7 +116,7 @@ export class Tab implements LeaderFinder {
   /** Takes part, from now on or again. */
   async show(): Promise<void> {
     if (this.#end !== undefined || this.#present !== undefined) return;
-    const { name, storage, tables, config, getToken, world } = this.#options;
+    const { name, storage, tables, clientId, config, getToken, world } = this.#options;
     const { locks, scheduler } = world;
     const life = ++this.#lives;
     const tab = world.random.uuid();
@@ -130,15 +134,18 @@ export class Tab implements LeaderFinder {
       return this.#ended(new LakeSyncError("STORAGE_ERROR", message, { cause: thrown }));
     }
     if (life !== this.#lives || this.#end !== undefined) return released.resolve();
-    const hello = {
+    const hello = (): HelloBody => ({
       tab,
       tables,
+      clientId,
       // Data that was removed and made anew meanwhile is somebody else's.
-      clientId: this.#options.clientId ?? this.#knownClient(),
+      was: this.#knownClient(),
+      paused: this.#paused,
       hasToken: getToken !== undefined,
-    };
+    });
     const worker = world.startWorker((error) => this.#ended(error));
     const link = new TabLink({
+      tab,
       hello,
       control: world.channel(leaderName(name)),
       own: world.channel(tabName(name, tab)),
@@ -163,7 +170,7 @@ export class Tab implements LeaderFinder {
       welcomed: (welcome) => this.#welcomed(welcome),
       ended: (error) => this.#ended(error),
     });
-    worker.post({ start: { name, storage, config, hello } } satisfies StartMessage);
+    worker.post({ start: { name, storage, config, hello: hello() } } satisfies StartMessage);
     this.#present = { link, worker, release: released.resolve };
     this.#life.resolve(this.#present);
   }
@@ -178,6 +185,13 @@ export class Tab implements LeaderFinder {
     life.worker.terminate();
     life.link.end(new LeaderLost());
     life.release();
+  }
+
+  /** Stops automatic syncs, or starts them again: also those of a leader that comes later. */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    this.#unsaid = this.line === undefined;
+    this.line?.tell(paused ? "pause" : "resume", null);
   }
 
   /** How much of the browser's storage is used. */
@@ -230,6 +244,8 @@ export class Tab implements LeaderFinder {
 
   #welcomed(welcome: Welcome): void {
     this.#welcome = welcome;
+    // Its hello may have been on its way already.
+    if (this.#unsaid) this.pause(this.#paused);
     this.#tellStatus(welcome.status);
     // What happened before was told to others.
     const { tables } = this.#options;
@@ -238,6 +254,10 @@ export class Tab implements LeaderFinder {
 
   #tellStatus(status: ClientStatus): void {
     this.#status = status;
+    const { state } = status;
+    // Another tab may have said so. While it syncs or ends, both can be.
+    if (state === "paused") this.#paused = true;
+    else if (state === "idle" || state === "waiting" || state === "blocked") this.#paused = false;
     this.#hooks?.board.set(status);
   }
 

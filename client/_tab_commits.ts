@@ -1,7 +1,7 @@
 import type { SqlDatabase, SqlTransaction } from "@lakesync/core";
 
-/** For so long a commit is remembered whose answer nobody said to have come, in ms. */
-const KEPT_MS = 24 * 60 * 60 * 1000;
+/** For so long a commit is remembered whose answer nobody said to have come, in ms: tabs sleep long. */
+const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** Makes the table that tabs' commits are noted in, each by the commit itself. */
 export async function makeCommits(tx: SqlTransaction, options: { now: number }): Promise<void> {

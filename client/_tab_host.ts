@@ -46,6 +46,8 @@ export interface TabHostOptions {
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly estimate: () => Promise<StorageEstimate>;
+  /** Told that the tab wants automatic syncs to stop, or to start again. */
+  readonly pause: (paused: boolean) => void;
   /** Told what the tab has written. */
   readonly wrote: (wrote: Wrote, flying?: FlyingPush) => void;
 }
@@ -129,8 +131,8 @@ export class TabHost {
       },
       told: {
         wrote: (wrote) => this.#options.wrote(wrote),
-        pause: () => engine().pause(),
-        resume: () => engine().resume(),
+        pause: () => this.#options.pause(true),
+        resume: () => this.#options.pause(false),
       },
     };
   }

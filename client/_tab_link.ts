@@ -17,7 +17,7 @@ import { type Port, Rpc, type RpcHandlers } from "./_tab_rpc.ts";
 /** So often a tab that knows no leader asks who leads. */
 const ASK_MS = 500;
 
-/** After so many ms without a leader what waits for one fails. */
+/** After so many ms without a leader, or one that is about to be, what waits for one fails. */
 const PATIENCE_MS = 10_000;
 
 type Facts = Parameters<Logger["log"]>[2];
@@ -27,7 +27,10 @@ export type Line = Rpc<LeaderCalls, LeaderNews, TabCalls, TabNews>;
 
 /** What {@linkcode TabLink} works with. */
 export interface TabLinkOptions {
-  readonly hello: HelloBody;
+  /** The tab's name. */
+  readonly tab: string;
+  /** What the tab says about itself by now. */
+  readonly hello: () => HelloBody;
   /** The channel of all tabs. */
   readonly control: Port;
   /** The channel on which another tab's worker leads this one. */
@@ -52,6 +55,10 @@ export class TabLink implements LeaderFinder {
   #line: Line | undefined;
   #port: Port | undefined;
   #failure: LakeSyncError | undefined;
+  /** Whether its own worker is opening the database. */
+  #opening = false;
+  /** How often another tab has said that its worker is. */
+  #openings = 0;
   #end: Error | undefined;
   #found = Promise.withResolvers<Line>();
   #lost: AbortController = new AbortController();
@@ -65,6 +72,7 @@ export class TabLink implements LeaderFinder {
     worker.listen((message) => {
       const said = message as WorkerMessage;
       if ("failed" in said) this.#failed(unpackErrors(said.failed) as LakeSyncError);
+      else if ("opening" in said) this.#opening = true;
       else if ("log" in said) logger.log(said.log[0], said.log[1], said.log[2] as Facts);
       else this.#take(worker, message);
     });
@@ -81,13 +89,7 @@ export class TabLink implements LeaderFinder {
     if (this.#end !== undefined) throw this.#end;
     if (this.#line !== undefined) return this.#line;
     const late = new AbortController();
-    const tooLate = this.#options.scheduler.delay(PATIENCE_MS, { signal: late.signal })
-      .then(() => {
-        throw this.#failure ?? new LakeSyncError(
-          "TIMEOUT",
-          `No tab of this app answered within ${PATIENCE_MS} ms: reload the page`,
-        );
-      });
+    const tooLate = this.#beTooLate(late.signal);
     tooLate.catch(() => {});
     try {
       return await Promise.race([this.#found.promise, tooLate]);
@@ -116,22 +118,41 @@ export class TabLink implements LeaderFinder {
     own.close();
   }
 
+  /** Rejects when nobody leads and nobody is about to, for as long as one waits for that. */
+  async #beTooLate(signal: AbortSignal): Promise<never> {
+    let heard: number;
+    do {
+      heard = this.#openings;
+      await this.#options.scheduler.delay(PATIENCE_MS, { signal });
+    } while (
+      !signal.aborted && this.#failure === undefined &&
+      (this.#opening || this.#openings !== heard)
+    );
+    throw this.#failure ?? new LakeSyncError(
+      "TIMEOUT",
+      `No tab of this app answered within ${PATIENCE_MS} ms: reload the page`,
+    );
+  }
+
   #post(message: ControlMessage): void {
     this.#options.control.post(message);
   }
 
   #hear(said: ControlMessage): void {
     if ("leads" in said && said.leads !== this.#term) {
-      const { hello, own, worker } = this.#options;
+      const { tab, hello, own, worker } = this.#options;
+      this.#opening = false;
       this.#lose();
       this.#term = said.leads;
-      this.#port = said.tab === hello.tab ? worker : own;
+      this.#port = said.tab === tab ? worker : own;
       // Its own worker hears it by its messages, others by the channel of all.
-      const message = { hello, term: said.leads } satisfies ControlMessage;
+      const message = { hello: hello(), term: said.leads } satisfies ControlMessage;
       if (this.#port === worker) worker.post(message);
       else this.#post(message);
       if (this.#wiping !== undefined) this.#post({ wipe: true });
     } else if ("wiped" in said) this.#wiped(said.wiped);
+    else if ("opening" in said) this.#openings++;
+    else if ("who" in said && this.#opening) this.#post({ opening: this.#options.tab });
   }
 
   #wiped(outcome: unknown): void {
@@ -177,16 +198,17 @@ export class TabLink implements LeaderFinder {
 
   #failed(error: LakeSyncError): void {
     this.#failure = error;
+    this.#opening = false;
     // Nobody has ever led this tab: whoever opens it is told at once.
     if (this.#term === undefined) this.#options.ended(error);
   }
 
   /** Asks who leads, from time to time while nobody is known to. */
   async #seek(): Promise<void> {
-    const { scheduler, hello } = this.#options;
+    const { scheduler, tab } = this.#options;
     while (!this.#over.signal.aborted) {
       if (this.#line === undefined) {
-        this.#post({ who: hello.tab });
+        this.#post({ who: tab });
         await scheduler.delay(ASK_MS, { signal: this.#over.signal });
         continue;
       }

@@ -58,8 +58,12 @@ export interface HelloBody {
   /** Names the tab while it is shown; a tab that comes back from the freezer has another name. */
   readonly tab: string;
   readonly tables: readonly DeclaredTable[];
-  /** The client that its database must be of. */
+  /** The client that the app says its database is to be of. */
   readonly clientId: string | undefined;
+  /** The client that it was until now: data that was removed meanwhile is not made anew. */
+  readonly was: string | undefined;
+  /** Whether automatic syncs are paused, as far as it knows. */
+  readonly paused: boolean;
   /** Whether it can be asked for tokens. */
   readonly hasToken: boolean;
 }
@@ -87,6 +91,8 @@ export type ControlMessage =
   | { readonly hello: HelloBody; readonly term: string }
   /** A tab to the worker that leads: remove the data. */
   | { readonly wipe: true }
+  /** A tab to one that asks who leads: its worker will, when it has the database open. */
+  | { readonly opening: string }
   /** The data was removed, so that every client of it ends; or it was not, and why. */
   | { readonly wiped: true | unknown };
 
@@ -104,6 +110,8 @@ export type WelcomeMessage =
 
 /** What a worker tells its page alone. */
 export type WorkerMessage =
+  /** It opens the database, which may take long: it cannot be heard meanwhile. */
+  | { readonly opening: true }
   /** It could not open the database; it tries again. */
   | { readonly failed: unknown }
   /** A line of its log. */

@@ -95,7 +95,7 @@ export async function openWasmSqlite(options: OpenWasmOptions): Promise<Result<W
   try {
     const [sqlite3, places] = await Promise.all([
       loadSqlite(wasmUrl),
-      options.storage === undefined ? placesOf(name) : [options.storage],
+      options.storage === undefined ? placesOf(name, scheduler) : [options.storage],
     ]);
     for (const [i, storage] of places.entries()) {
       try {
@@ -129,7 +129,8 @@ export async function removeWasmSqlite(
 ): Promise<Result<void>> {
   const { scheduler = systemScheduler } = options;
   try {
-    if (hasFileSystem()) await removeFromOpfs(name, scheduler);
+    // Where files are refused, all there can be is in IndexedDB.
+    if (hasFileSystem()) await removeFromOpfs(name, scheduler).catch(unlessRefused);
     if (hasIdb()) {
       const late = scheduler.delay(REMOVAL_MS).then(() => {
         throw new LakeSyncError("STORAGE_ERROR", "it is open elsewhere, close the other tabs");
@@ -143,9 +144,18 @@ export async function removeWasmSqlite(
 }
 
 /** Where to open a database: where it is, else where it could be, the best place first. */
-async function placesOf(name: string): Promise<readonly WasmStorage[]> {
-  if (hasOpfs() && await existsInOpfs(name).catch(() => false)) return ["opfs"];
-  if (hasIdb() && await existsInIdb(name).catch(() => false)) return ["indexeddb"];
+async function placesOf(name: string, scheduler: Scheduler): Promise<readonly WasmStorage[]> {
+  let failure: { readonly thrown: unknown } | undefined;
+  if (hasOpfs()) {
+    try {
+      if (await existsInOpfs(name, scheduler)) return ["opfs"];
+    } catch (thrown) {
+      if (!isRefused(thrown)) failure = { thrown };
+    }
+  }
+  if (hasIdb() && await existsInIdb(name).catch(unlessRefused)) return ["indexeddb"];
+  // It may be in a file after all: a new one elsewhere would hide its data, and be hidden itself later.
+  if (failure !== undefined) throw failure.thrown;
   return [
     ...(hasOpfs() ? ["opfs" as const] : []),
     ...(hasIdb() ? ["indexeddb" as const] : []),
@@ -153,14 +163,25 @@ async function placesOf(name: string): Promise<readonly WasmStorage[]> {
   ];
 }
 
-/** What a browser says that has a storage and does not let it be used, as in private windows. */
-const MISSING: ReadonlySet<unknown> = new Set([
+/** What a browser says that never lets a storage be used here, as in private windows. */
+const REFUSED: ReadonlySet<unknown> = new Set([
   "InvalidStateError",
   "NotAllowedError",
   "NotSupportedError",
   "SecurityError",
-  "UnknownError",
 ]);
+
+/** What it says where a new database cannot be made in a place; the next one is tried then. */
+const MISSING: ReadonlySet<unknown> = new Set([...REFUSED, "UnknownError"]);
+
+function isRefused(thrown: unknown): boolean {
+  return thrown instanceof DOMException && REFUSED.has(thrown.name);
+}
+
+/** What is refused for good has nothing; any other failure may pass. */
+function unlessRefused(thrown: unknown): undefined {
+  if (!isRefused(thrown)) throw thrown;
+}
 
 function isMissing(thrown: unknown): boolean {
   return thrown instanceof DOMException && MISSING.has(thrown.name);

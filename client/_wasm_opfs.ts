@@ -25,6 +25,10 @@ const DIRECTORY = "lakesync";
 const ATTEMPTS = 500;
 const PAUSE_MS = 10;
 
+/** So often is the file system asked for, where that fails for no known reason. */
+const ROOT_ATTEMPTS = 5;
+const ROOT_PAUSE_MS = 50;
+
 /** A database's files, open for this worker alone. */
 export interface OpfsFiles {
   /** The files by their endings. */
@@ -51,7 +55,7 @@ export function hasOpfs(): boolean {
  * @param name The database's name.
  */
 export async function openOpfs(name: string, scheduler: Scheduler): Promise<OpfsFiles> {
-  const directory = await opfsDirectory();
+  const directory = await opfsDirectory(scheduler);
   const files = new Map<string, OpfsFile>();
   const close = (): void => {
     for (const file of files.values()) file.close();
@@ -71,11 +75,11 @@ export async function openOpfs(name: string, scheduler: Scheduler): Promise<Opfs
   }
 }
 
-/** Whether there is a database of this name. */
-export async function existsInOpfs(name: string): Promise<boolean> {
+/** Whether there is a database of this name. An empty file is what an attempt to make one left. */
+export async function existsInOpfs(name: string, scheduler: Scheduler): Promise<boolean> {
   try {
-    await (await opfsDirectory()).getFileHandle(fileName(name, ""));
-    return true;
+    const handle = await (await opfsDirectory(scheduler)).getFileHandle(fileName(name, ""));
+    return (await handle.getFile()).size > 0;
   } catch (thrown) {
     if (errorName(thrown) === "NotFoundError") return false;
     throw thrown;
@@ -84,7 +88,7 @@ export async function existsInOpfs(name: string): Promise<boolean> {
 
 /** Removes a database's files, also where there are none. */
 export async function removeFromOpfs(name: string, scheduler: Scheduler): Promise<void> {
-  const directory = await opfsDirectory();
+  const directory = await opfsDirectory(scheduler);
   for (const suffix of SUFFIXES) {
     try {
       await patiently(scheduler, () => directory.removeEntry(fileName(name, suffix)));
@@ -129,9 +133,23 @@ export class OpfsFile implements WasmFile {
   }
 }
 
-async function opfsDirectory(): Promise<FileSystemDirectoryHandle> {
-  const root = await globalThis.navigator.storage.getDirectory();
-  return await root.getDirectoryHandle(DIRECTORY, { create: true });
+async function opfsDirectory(scheduler: Scheduler): Promise<FileSystemDirectoryHandle> {
+  return await (await rootDirectory(scheduler)).getDirectoryHandle(DIRECTORY, { create: true });
+}
+
+/** WebKit's private windows have no root and call that an unknown error, as it does one that passes. */
+async function rootDirectory(scheduler: Scheduler): Promise<FileSystemDirectoryHandle> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await globalThis.navigator.storage.getDirectory();
+    } catch (thrown) {
+      if (errorName(thrown) !== "UnknownError") throw thrown;
+      if (attempt === ROOT_ATTEMPTS) {
+        throw new DOMException((thrown as Error).message, "NotSupportedError");
+      }
+      await scheduler.delay(ROOT_PAUSE_MS);
+    }
+  }
 }
 
 /** Any name becomes one that file systems take. */

@@ -342,3 +342,19 @@ test("clients sync over HTTP requests with a gateway in the same process", () =>
     bench.gateway.reset();
     assertEquals(unwrapOrThrow(await a.syncOnce()).pushed, 1_200);
   }));
+
+test("a request that waits for a token stops when it is told to", async () => {
+  const never = new Promise<string>(() => {});
+  const transport = httpTransport({
+    url: "http://gateway.test",
+    scheduler: new ManualClock(),
+    getToken: () => never,
+    fetch: () => Promise.reject(new Error("No request goes without a token")),
+  });
+  const stop = new AbortController();
+  const pulled = transport.pull({ clientId: "a", cursor: "" }, { signal: stop.signal });
+  stop.abort();
+  assertEquals(errorOf(await pulled).code, "ABORTED");
+  const late = transport.pull({ clientId: "a", cursor: "" }, { signal: stop.signal });
+  assertEquals(errorOf(await late).code, "ABORTED");
+});

@@ -60,7 +60,7 @@ export class FakeOrigin {
   /** Opens a tab with a client in it. */
   async open<const Tables extends readonly Table[]>(
     tables: Tables,
-    options: { getToken?: GetToken } = {},
+    options: { getToken?: GetToken; auto?: boolean } = {},
   ): Promise<FakeTab<Tables>> {
     const page = new Context();
     const workers: Context[] = [];
@@ -81,7 +81,7 @@ export class FakeOrigin {
         url: undefined,
         gateway: undefined,
         wasmUrl: undefined,
-        auto: false,
+        auto: options.auto === true,
         intervalMs: 1_000,
         retentionMs: 1e9,
       },

@@ -141,6 +141,107 @@ test("openWasmSqlite() takes IndexedDB where a browser refuses its file system, 
   unwrapOrThrow(await removeWasmSqlite(name));
 });
 
+/** Lets a method of the browser's file system fail for a while. */
+async function whileFailing(
+  owner: object,
+  method: string,
+  options: { readonly error: string; readonly use: () => Promise<void> },
+): Promise<void> {
+  const original = Object.getOwnPropertyDescriptor(owner, method)!;
+  const value = () => Promise.reject(new DOMException("Not now", options.error));
+  Object.defineProperty(owner, method, { ...original, value });
+  try {
+    await options.use();
+  } finally {
+    Object.defineProperty(owner, method, original);
+  }
+}
+
+test("openWasmSqlite() makes no second database where the file system fails for once", async () => {
+  const name = freshName();
+  const database = await open(name);
+  await write(database, "CREATE TABLE t (x)");
+  await database.close();
+  for (const method of ["getDirectoryHandle", "getFileHandle"]) {
+    await whileFailing(FileSystemDirectoryHandle.prototype, method, {
+      error: "UnknownError",
+      use: async () => {
+        const opened = await openWasmSqlite({ name });
+        assertEquals(opened.ok ? "" : opened.error.code, "STORAGE_ERROR");
+      },
+    });
+  }
+  const again = unwrapOrThrow(await openWasmSqlite({ name }));
+  assertEquals(again.storage, "opfs");
+  assertEquals(await one(again.database, "SELECT count(*) FROM t"), 0);
+  await again.database.close();
+  unwrapOrThrow(await removeWasmSqlite(name));
+});
+
+test("openWasmSqlite() asks again for a file system that fails without a reason, then does without", async () => {
+  const name = freshName();
+  const manager = Object.getPrototypeOf(navigator.storage);
+  await (await open(name)).close();
+  const original = manager.getDirectory;
+  let failures = 0;
+  manager.getDirectory = () => {
+    if (++failures > 2) return original.call(navigator.storage);
+    return Promise.reject(new DOMException("Unknown", "UnknownError"));
+  };
+  try {
+    const { database, storage } = unwrapOrThrow(await openWasmSqlite({ name }));
+    assertEquals(storage, "opfs");
+    await database.close();
+  } finally {
+    manager.getDirectory = original;
+  }
+  await whileFailing(manager, "getDirectory", {
+    error: "UnknownError",
+    use: async () => {
+      const { database, storage } = unwrapOrThrow(
+        await openWasmSqlite({ name: `${name}/private` }),
+      );
+      assertEquals(storage, "indexeddb");
+      await database.close();
+    },
+  });
+  for (const used of [name, `${name}/private`]) unwrapOrThrow(await removeWasmSqlite(used));
+});
+
+test("an empty file that a failed attempt left does not hide the database in IndexedDB", async () => {
+  const name = freshName();
+  await whileFailing(FileSystemFileHandle.prototype, "createSyncAccessHandle", {
+    error: "NotAllowedError",
+    use: async () => {
+      const { database, storage } = unwrapOrThrow(await openWasmSqlite({ name }));
+      assertEquals(storage, "indexeddb");
+      await write(database, "CREATE TABLE t (x)");
+      await database.close();
+    },
+  });
+  assertEquals((await bytesOf(name)).length, 0);
+  const { database, storage } = unwrapOrThrow(await openWasmSqlite({ name }));
+  assertEquals(storage, "indexeddb");
+  assertEquals(await one(database, "SELECT count(*) FROM t"), 0);
+  await database.close();
+  unwrapOrThrow(await removeWasmSqlite(name));
+});
+
+test("removeWasmSqlite() removes a database from IndexedDB where files are refused", async () => {
+  const name = freshName();
+  const manager = Object.getPrototypeOf(navigator.storage);
+  await whileFailing(manager, "getDirectory", {
+    error: "SecurityError",
+    use: async () => {
+      const { database } = unwrapOrThrow(await openWasmSqlite({ name }));
+      await write(database, "CREATE TABLE secret (x)");
+      await database.close();
+      unwrapOrThrow(await removeWasmSqlite(name));
+    },
+  });
+  assertEquals((await indexedDB.databases()).filter((d) => d.name?.endsWith(name)), []);
+});
+
 async function fileOf(name: string): Promise<FileSystemFileHandle> {
   const root = await navigator.storage.getDirectory();
   const directory = await root.getDirectoryHandle("lakesync", { create: true });

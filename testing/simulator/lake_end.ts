@@ -35,7 +35,7 @@ async function flushAll(world: World): Promise<boolean> {
     const flushed = await Promise.race([flushing, Promise.resolve(undefined)]);
     if (time.stopped) return false;
     if (flushed !== head) continue;
-    const fault = database?.fault(world.log.peek().epoch);
+    const fault = database?.fault(world.log.epoch);
     if (fault !== undefined) world.violate("a destination catches up once it is quiet", fault);
     return fault === undefined;
   }

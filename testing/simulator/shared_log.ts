@@ -89,6 +89,11 @@ export class SharedLog {
     });
   }
 
+  /** The log's epoch. */
+  get epoch(): string {
+    return this.#memory.epoch;
+  }
+
   /** Notes the present state. */
   async backup(): Promise<Backup> {
     const { head, trimmed } = unwrapOrThrow(await this.#memory.stats());

@@ -24,6 +24,7 @@ export class SqliteLog {
   readonly #root: string;
   readonly #line = new Line();
   #generation = 0;
+  #epoch = "";
   #store: LogStore | undefined;
   #reading: Promise<void> = Promise.resolve();
 
@@ -48,10 +49,16 @@ export class SqliteLog {
     return this.#store!;
   }
 
+  /** The epoch of the log, also while nobody has it open; empty before it is made. */
+  get epoch(): string {
+    return this.#store?.epoch ?? this.#epoch;
+  }
+
   /** What a killed process leaves behind becomes the files of the next one. */
   killed(): void {
     const store = this.#store;
     if (store === undefined) return;
+    this.#epoch = store.epoch;
     const from = this.#directory;
     this.#generation++;
     mkdirSync(this.#directory);

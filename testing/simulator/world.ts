@@ -158,7 +158,7 @@ export class World {
       trace,
       random: this.random,
       line,
-      epoch: () => this.log.peek().epoch,
+      epoch: () => this.log.epoch,
       kept: setting.lake !== undefined,
       violate,
     });
