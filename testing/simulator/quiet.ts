@@ -80,7 +80,7 @@ export async function checkLogs(world: World): Promise<void> {
   const { line } = world.log;
   for (const device of world.devices) {
     const rows = rowsFor(viewOf(world, device), line.rowsAt(line.head));
-    await device.watch.checkShown([rows], "in the end");
+    await whileTimePasses(world, device.watch.checkShown([rows], "in the end"));
     if (world.issuer !== undefined) world.trace.count("check allowed rows in the end");
     for (const delta of device.watch.own) {
       const { pushes } = world;
@@ -92,4 +92,14 @@ export async function checkLogs(world: World): Promise<void> {
   }
   world.trace.count("check log");
   await checkStore(world.log.peek(), line, world.violate);
+}
+
+/** Waits for what may have to wait for a device's transaction, and that for its disk. */
+async function whileTimePasses({ time }: World, work: Promise<void>): Promise<void> {
+  let done = false;
+  const settled = work.finally(() => done = true);
+  // The failure is thrown below.
+  settled.catch(() => {});
+  while (!done && !time.stopped) await time.run(time.now + POLL_MS);
+  if (done) await settled;
 }
