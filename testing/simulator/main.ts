@@ -13,7 +13,7 @@ import { shrink } from "./shrink.ts";
 import { keepSteps, simulate } from "./simulate.ts";
 
 /** A run of fewer seeds need not have met every fault. */
-const FULL_COVERAGE = 300;
+const FULL_COVERAGE = 800;
 /** One seed in so many is run twice, to see that a replay is exact. */
 const REPLAY_EVERY = 50;
 const SHRINK_RUNS = 300;
