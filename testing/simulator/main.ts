@@ -13,7 +13,7 @@ import { shrink } from "./shrink.ts";
 import { keepSteps, simulate } from "./simulate.ts";
 
 /** A run of fewer seeds need not have met every fault. */
-const FULL_COVERAGE = 800;
+const FULL_COVERAGE = 300;
 /** One seed in so many is run twice, to see that a replay is exact. */
 const REPLAY_EVERY = 50;
 const SHRINK_RUNS = 300;
@@ -56,7 +56,7 @@ async function replay(seed: number): Promise<boolean> {
 async function work(part: number, jobs: number): Promise<void> {
   const from = numberOption("from", 1);
   const until = from + numberOption("seeds", 1_000);
-  const end = performance.now() + numberOption("budget", 180) * 1_000;
+  const end = performance.now() + numberOption("budget", 420) * 1_000;
   const report = (what: Report): void => print(JSON.stringify(what));
   const counts = new Map<string, number>();
   let seeds = 0;
