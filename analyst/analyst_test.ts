@@ -1,30 +1,13 @@
 import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import {
-  type JsonValue,
-  type LakeSyncError,
-  type TableSchema,
-  unwrapOrThrow,
-} from "@lakesync/core";
+import { type LakeSyncError, unwrapOrThrow } from "@lakesync/core";
 import { test, withTempDir } from "@lakesync/testing";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { entry, pendingList, rowsOf as rows, TestLake } from "./testdata/subject.ts";
 import { NATIVE, placeIn } from "./testdata/subject_native.ts";
 import { type Analyst, type AnalystOptions, openAnalyst } from "./mod.ts";
+import { set, writeTodos } from "./testdata/todos.ts";
 import { testAnalyst } from "./testdata/analyst_suite.ts";
-
-const TODOS: TableSchema = {
-  table: "todos",
-  version: 1,
-  columns: [
-    { name: "title", type: "string", nullable: true },
-    { name: "done", type: "boolean", nullable: true },
-  ],
-};
-
-function set(values: { [column: string]: JsonValue }): Map<string, JsonValue> {
-  return new Map(Object.entries(values));
-}
 
 async function withAnalyst(
   options: AnalystOptions,
@@ -44,29 +27,7 @@ async function withTodos(
 ): Promise<void> {
   await withTempDir(async (directory) => {
     const lake = new TestLake(placeIn(directory));
-    lake.define(TODOS);
-    const table = "todos";
-    await lake.write(table, {
-      entries: [
-        entry(1, { table, op: "INSERT", hlc: "65536", id: "1", set: set({ title: "Milk" }) }),
-        entry(2, { table, op: "INSERT", hlc: "131072", id: "2", set: set({ title: "Tea" }) }),
-      ],
-      to: { epoch: "e", seq: 2 },
-    });
-    await lake.write(table, {
-      entries: [
-        entry(3, {
-          table,
-          op: "UPDATE",
-          hlc: "196608",
-          id: "1",
-          by: "b",
-          set: set({ done: true }),
-        }),
-        entry(4, { table, op: "DELETE", hlc: "196609", id: "2" }),
-      ],
-      to: { epoch: "e", seq: 4 },
-    });
+    await writeTodos(lake);
     const scan = unwrapOrThrow(await lake.scan("todos_changes"));
     lake.scans.clear();
     await use(lake, scan.files.map((file) => fileURLToPath(file.url)));

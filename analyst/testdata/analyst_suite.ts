@@ -1,4 +1,4 @@
-import { type JsonValue, type LakeReader, ok, packHlc, type TableSchema } from "@lakesync/core";
+import { type LakeReader, ok, packHlc, type TableSchema } from "@lakesync/core";
 import { err, LakeSyncError, unwrapOrThrow } from "@lakesync/core";
 import { test } from "@lakesync/testing";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
@@ -10,20 +10,8 @@ import {
   type TestLake,
 } from "./subject.ts";
 import type { Analyst } from "../analyst.ts";
+import { set, TODOS, writeTodos } from "./todos.ts";
 import type { AnalystSources } from "../sources.ts";
-
-const TODOS: TableSchema = {
-  table: "todos",
-  version: 1,
-  columns: [
-    { name: "title", type: "string", nullable: true },
-    { name: "done", type: "boolean", nullable: true },
-  ],
-};
-
-function set(values: { [column: string]: JsonValue }): Map<string, JsonValue> {
-  return new Map(Object.entries(values));
-}
 
 /** Registers tests of what an analyst answers. */
 export function testAnalyst(subject: AnalystSubject): void {
@@ -44,29 +32,7 @@ export function testAnalyst(subject: AnalystSubject): void {
     use: (lake: TestLake) => Promise<void>,
   ): Promise<void> {
     await subject.withLake(async (lake) => {
-      lake.define(TODOS);
-      const table = "todos";
-      await lake.write(table, {
-        entries: [
-          entry(1, { table, op: "INSERT", hlc: "65536", id: "1", set: set({ title: "Milk" }) }),
-          entry(2, { table, op: "INSERT", hlc: "131072", id: "2", set: set({ title: "Tea" }) }),
-        ],
-        to: { epoch: "e", seq: 2 },
-      });
-      await lake.write(table, {
-        entries: [
-          entry(3, {
-            table,
-            op: "UPDATE",
-            hlc: "196608",
-            id: "1",
-            by: "b",
-            set: set({ done: true }),
-          }),
-          entry(4, { table, op: "DELETE", hlc: "196609", id: "2" }),
-        ],
-        to: { epoch: "e", seq: 4 },
-      });
+      await writeTodos(lake);
       await use(lake);
     });
   }
