@@ -36,7 +36,12 @@ export async function runInChromium(
         for (const { name, outcome, ms, error } of outcomes) {
           console.log(`${name} ... ${outcome} (${Math.round(ms)}ms)`);
           if (error !== undefined) console.error(error);
-          report.results.push({ file, title: name, outcome });
+          report.results.push({
+            file,
+            title: name,
+            outcome,
+            ...(error === undefined ? {} : { why: error }),
+          });
         }
       } catch (thrown) {
         report.faults.push(`${file}: ${(thrown as Error).message}`);

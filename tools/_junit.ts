@@ -4,6 +4,8 @@ export interface TestResult {
   /** The test file, as the report names it. */
   file: string;
   outcome: "passed" | "failed" | "skipped";
+  /** What a failed test said, with its stack. */
+  why?: string;
 }
 
 /**
@@ -21,21 +23,27 @@ export function parseJunit(xml: string): TestResult[] {
     if (title === undefined || file === undefined) {
       throw new TypeError(`Cannot read test report: no name or file in <testcase${attributes}>`);
     }
-    const outcome = /<(failure|error)\b/.test(body ?? "")
-      ? "failed"
-      : /<skipped\b/.test(body ?? "")
-      ? "skipped"
-      : "passed";
-    results.push({ title, file: file.replace(/^\.\//, ""), outcome });
+    const result = { title, file: file.replace(/^\.\//, "") };
+    const failure = FAILURE.exec(body ?? "");
+    if (failure !== null) {
+      results.push({ ...result, outcome: "failed", why: decode(failure[1] ?? "").trim() });
+    } else {
+      results.push({ ...result, outcome: /<skipped\b/.test(body ?? "") ? "skipped" : "passed" });
+    }
   }
   return results;
 }
 
 const TEST_CASE = /<testcase((?:\s+[\w:-]+="[^"]*")*)\s*(?:\/>|>([\s\S]*?)<\/testcase>)/g;
+const FAILURE = /<(?:failure|error)\b[^>]*?(?:\/>|>([^<]*))/;
 
 function attribute(attributes: string, name: string): string | undefined {
   const text = new RegExp(`\\s${name}="([^"]*)"`).exec(attributes)?.[1];
-  return text?.replace(/&(#x[0-9a-fA-F]+|#[0-9]+|\w+);/g, (_, entity: string) => unescape(entity));
+  return text === undefined ? undefined : decode(text);
+}
+
+function decode(text: string): string {
+  return text.replace(/&(#x[0-9a-fA-F]+|#[0-9]+|\w+);/g, (_, entity: string) => unescape(entity));
 }
 
 const NAMED: ReadonlyMap<string, string> = new Map([

@@ -20,7 +20,12 @@ test("parseJunit() reads a report of deno test", () => {
 `;
   assertEquals(parseJunit(xml), [
     { title: 'ok <one> & "two"', file: "a_test.ts", outcome: "passed" },
-    { title: "bad", file: "a_test.ts", outcome: "failed" },
+    {
+      title: "bad",
+      file: "a_test.ts",
+      outcome: "failed",
+      why: "Error: boom </testcase>\n    at file:///a_test.ts:6:27",
+    },
     { title: "not here — needs X", file: "a_test.ts", outcome: "skipped" },
   ]);
 });
@@ -40,7 +45,7 @@ test("parseJunit() reads a report of bun test", () => {
 </testsuites>`;
   assertEquals(parseJunit(xml), [
     { title: "it's ✓ ✓", file: "sub/b_test.ts", outcome: "passed" },
-    { title: "bad", file: "sub/b_test.ts", outcome: "failed" },
+    { title: "bad", file: "sub/b_test.ts", outcome: "failed", why: "Error: boom" },
     { title: "not here", file: "sub/b_test.ts", outcome: "skipped" },
   ]);
 });

@@ -11,6 +11,9 @@ import { runDeno } from "./_run.ts";
 import { BUN_VERSION, findBun, type RunnerReport, runTests } from "./_runners.ts";
 import { listFiles, ROOT } from "./_workspace.ts";
 
+/** So much of what a failed test said stands in the summary. */
+const WHY_LINES = 20;
+
 /** The given paths as paths from the root, with slashes. */
 function toFilters(args: readonly string[]): string[] {
   // `deno task` changes to the root; this is where it was called.
@@ -124,8 +127,13 @@ for (const [runner, { results }] of reports) {
   }
 }
 for (const [runner, { results, faults }] of reports) {
-  const titles = results.filter(({ outcome }) => outcome === "failed").map(({ title }) => title);
-  for (const what of [...titles, ...faults]) {
+  for (const { title, file, why } of results.filter(({ outcome }) => outcome === "failed")) {
+    failed++;
+    console.log(`failed: ${title} (${runner})\n  ${file}`);
+    // Told once more here: what the runner said stands thousands of lines above.
+    for (const line of (why ?? "").split("\n").slice(0, WHY_LINES)) console.log(`  ${line}`);
+  }
+  for (const what of faults) {
     failed++;
     console.log(`failed: ${what} (${runner})`);
   }

@@ -97,6 +97,9 @@ test("breaks", () => { throw new Error("boom"); });
     "failed: breaks (Bun)",
     "failed: a/broken_test.ts was not loaded, or has no test (Bun)",
   ]);
+  const told = lines.slice(lines.indexOf("failed: breaks (Bun)") + 1);
+  assertEquals(told[0], "  a/bad_test.ts");
+  assertMatch(told[1]!, /^ {2}.*boom/);
   assertEquals(lines.at(-1), "2 passed, 4 failed, 2 skipped");
   assertEquals(code, 1);
 });
