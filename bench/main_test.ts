@@ -10,7 +10,11 @@ async function runMain(args: readonly string[]) {
   return { code, stdout: child.stdout, stderr: child.stderr };
 }
 
-test("bench --quick runs every benchmark and gives each figure a rate and a ratio", async () => {
+test({
+  name: "bench --quick runs every benchmark and gives each figure a rate and a ratio",
+  // Each starts its servers, databases and a browser among them; only a hang is to be noticed here.
+  timeoutMs: 300_000,
+}, async () => {
   const { code, stdout, stderr } = await runMain(["--quick", "--json"]);
   assertEquals(code, 0, stderr);
   const { machine, benchmarks } = JSON.parse(stdout) as {

@@ -144,7 +144,11 @@ test("BigQuery: a head that is gone is CORRUPT, and nothing is written", async (
   await adapter.close();
 });
 
-test(`BigQuery: ${MANY} deltas are one batch with as many jobs as one delta, also through lost parts`, async () => {
+test({
+  name:
+    `BigQuery: ${MANY} deltas are one batch with as many jobs as one delta, also through lost parts`,
+  timeoutMs: 240_000,
+}, async () => {
   await using server = await startBigQuery({ pageBytes: 8 * 1024 * 1024 });
   await server.makeDataset("large");
   const adapter = await openAdapter(server, { dataset: "large" });

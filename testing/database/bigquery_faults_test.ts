@@ -92,7 +92,7 @@ for (const [kind, [title, fault, attempts]] of kinds.entries()) {
   for (let part = 0; part < PARTS; part++) {
     const which = EVERY === 1 ? "each one" : "every third one";
     const name = `BigQuery: ${title}, ${which} once, loses and doubles nothing`;
-    test(`${name} (${part + 1} of ${PARTS})`, async () => {
+    test({ name: `${name} (${part + 1} of ${PARTS})`, timeoutMs: 240_000 }, async () => {
       await using server = await startBigQuery();
       const run = (nth: number) =>
         flushWithFault(server, { dataset: `d${nth + 1}`, nth, fault, attempts });
