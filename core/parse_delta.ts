@@ -93,7 +93,8 @@ export function parseDelta(
   }
   if (op === "DELETE" && columns.length > 0) return { fault: "A DELETE carries no columns" };
   const parsed: ColumnChange[] = [];
-  const seen = new Set<string>();
+  // A few are looked through sooner than a set of them is made.
+  const seen = columns.length > FEW_COLUMNS ? new Set<string>() : undefined;
   for (const item of columns) {
     if (!isRecord(item)) return { fault: "Each of columns must be an object" };
     const { column: name, value: given } = item;
@@ -106,8 +107,10 @@ export function parseDelta(
           : "column must be an identifier",
       };
     }
-    if (seen.has(name)) return { fault: `Column "${name}" is named twice` };
-    seen.add(name);
+    if (seen?.has(name) ?? isAmong(parsed, name)) {
+      return { fault: `Column "${name}" is named twice` };
+    }
+    seen?.add(name);
     if (given === undefined) return { fault: `Column "${name}" has no value` };
     const fault = valueFault(column, given);
     if (fault !== undefined) return { fault: `Column "${name}" ${fault}` };
@@ -116,7 +119,9 @@ export function parseDelta(
   }
   if (op === "INSERT") {
     for (const name of index.required) {
-      if (!seen.has(name)) return { fault: `An INSERT into "${table}" needs column "${name}"` };
+      if (!(seen?.has(name) ?? isAmong(parsed, name))) {
+        return { fault: `An INSERT into "${table}" needs column "${name}"` };
+      }
     }
   }
   return {
@@ -131,6 +136,14 @@ export function parseDelta(
       ...(txId !== undefined && { txId }),
     },
   };
+}
+
+/** So many columns are few. */
+const FEW_COLUMNS = 16;
+
+function isAmong(columns: readonly ColumnChange[], name: string): boolean {
+  for (const { column } of columns) if (column === name) return true;
+  return false;
 }
 
 /**

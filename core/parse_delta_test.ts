@@ -427,3 +427,24 @@ test("indexTables() finds tables and columns by name and knows what an INSERT mu
   }]);
   assertEquals(flags.get("t")?.required, ["a"]);
 });
+
+test("parseDelta() finds a column named twice or left out among many as among few", () => {
+  for (const count of [2, 16, 17, 300]) {
+    const columns = Array.from({ length: count }, (_, i) => ({
+      name: `c${i}`,
+      type: "integer" as const,
+      nullable: i < count - 1,
+    }));
+    const wide = indexTables([{ table: "wide", version: 1, columns }]);
+    const changes = columns.map(({ name }, i) => ({ column: name, value: i }));
+    const parse = (changes: Delta["columns"]) =>
+      parseDelta({ ...insert, table: "wide", columns: changes }, wide);
+    assertEquals(parse(changes).delta?.columns, changes);
+    const last = `c${count - 1}`;
+    assertEquals(parse([...changes, changes[0]!]).fault, 'Column "c0" is named twice');
+    assertEquals(
+      parse(changes.slice(0, -1)).fault,
+      `An INSERT into "wide" needs column "${last}"`,
+    );
+  }
+});

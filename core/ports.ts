@@ -419,6 +419,12 @@ export interface Watermark {
   readonly epoch: string;
   /** The last seq. */
   readonly seq: number;
+  /**
+   * The log's running hash at `seq`, by which a log that was restored from a backup is told from the
+   * one that the table was written from. A destination keeps it with the rest and does not compare it;
+   * left out where it is not known: of tables that were written before there was one, or by none.
+   */
+  readonly hash?: string;
 }
 
 /** An entry on its way into a destination. */

@@ -133,6 +133,8 @@ export interface SqlMerging {
 export interface SqlBatch {
   /** The batch. */
   readonly batch: FlushBatch;
+  /** What the column `log_hash` of `lakesync_tables` has with the batch's watermark. */
+  readonly logHash: string | null;
   /** The newest watermarks of these tables. Throws a `LakeSyncError`. */
   watermarks(tables: readonly string[]): Promise<ReadonlyMap<string, Watermark>>;
   /** The key of a delta's row, as a value of the type `key` that is not encoded yet. */

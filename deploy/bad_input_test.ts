@@ -1,24 +1,14 @@
 // What goes wrong at a destination or a source is told where operators look, with a code, the table,
 // the column and what to do; everything else flows on, and once it is mended nothing is missing.
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { bigqueryServer } from "@lakesync/adapter-bigquery";
 import { mysqlServer } from "@lakesync/adapter-mysql";
 import { postgresServer } from "@lakesync/adapter-postgres";
-import { recordSource, sqlCursorSource } from "@lakesync/adapter-sources";
-import {
-  defineTable,
-  integer,
-  type JsonValue,
-  type Result,
-  type SqlServer,
-  string,
-  type TableSchema,
-  timestamp,
-  unwrapOrThrow,
-} from "@lakesync/core";
-import type { DestinationState, Gateway } from "@lakesync/gateway";
+import { sqlCursorSource } from "@lakesync/adapter-sources";
+import { type Result, type SqlServer, unwrapOrThrow } from "@lakesync/core";
 import {
   findMariadb,
   findPostgres,
+  startBigQuery,
   startMariadb,
   startPostgres,
   test,
@@ -26,66 +16,43 @@ import {
 } from "@lakesync/testing";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseFlows } from "./config_flows.ts";
-import { type DestinationFactory, mysql, type OpenDestination, postgres } from "./databases.ts";
+import {
+  bigquery,
+  type DestinationFactory,
+  mysql,
+  type OpenDestination,
+  postgres,
+} from "./databases.ts";
 import { readFlowsStatus } from "./flows_status.ts";
-import { type RunningServer, startServer } from "./server.ts";
+import { startServer } from "./server.ts";
+import { destinations, put, tables, todos } from "./testdata/bad_input.ts";
 import { throwFailures, UntilRead } from "./testdata/matrix.ts";
 
-const todos: TableSchema = defineTable("todos", {
-  title: string(),
-  n: integer().nullable(),
-  at: timestamp().nullable(),
-}).schema;
-const notes: TableSchema = defineTable("notes", { text: string() }).schema;
-const tables = [todos, notes];
-
-let made = 0;
-/** Changes a row by a source of its own, and flushes. */
-async function put(
-  gateway: Gateway,
-  table: string,
-  rowId: string,
-  columns: { readonly [name: string]: JsonValue },
-): Promise<void> {
-  const source = recordSource({
-    name: `source${++made}`,
-    records: () => [columns],
-    change: () => ({ op: "upsert", table, rowId, columns: new Map(Object.entries(columns)) }),
-  });
-  unwrapOrThrow(await gateway.ingest(source));
-  await gateway.flush({ waitMs: 60_000 });
-}
-
-/** What an operator sees. */
-async function destinations(
-  { url }: RunningServer,
-): Promise<{ readonly [name: string]: DestinationState }> {
-  const response = await fetch(`${url}/v1/admin/default/stats`);
-  return (await response.json()).destinations;
-}
+type Rows = readonly (readonly (string | null)[])[];
 
 interface Database {
-  readonly url: string;
-  readonly factory: (url: string) => DestinationFactory;
-  readonly connect: () => Promise<Result<SqlServer>>;
-  /** Statements that a stranger runs. */
-  readonly retype: string;
-  readonly mend: string;
+  /** A destination there. */
+  readonly db: DestinationFactory;
+  /** The same with a user whom it does not know. */
+  readonly locked: DestinationFactory;
+  /** What is said of that. */
+  readonly refused: RegExp;
+  /** Runs a statement of a stranger's. */
+  sql(text: string): Promise<Rows>;
+  /** Statements that make a column of another type, and of the right one again. */
+  readonly retype: readonly string[];
+  readonly mend: readonly string[];
   /** What the column is then. */
   readonly retyped: RegExp;
   /** A value that a column of it cannot hold. */
   readonly misfit: { readonly column: string; readonly value: string };
 }
 
-async function checkDatabase(database: Database): Promise<void> {
-  const { url, factory, connect, misfit } = database;
+async function checkDatabase({ db, locked, sql, misfit, ...more }: Database): Promise<void> {
   await withTempDir(async (data) => {
-    const stranger = new URL(url);
-    stranger.username = "nobody";
-    stranger.password = "wrong";
     const opened: OpenDestination[] = [];
     const watched: DestinationFactory = async (context) => {
-      const destination = await factory(url)(context);
+      const destination = await db(context);
       if (destination.ok) opened.push(destination.value);
       return destination;
     };
@@ -93,13 +60,10 @@ async function checkDatabase(database: Database): Promise<void> {
       await startServer({
         data,
         tables,
-        destinations: { db: watched, locked: factory(stranger.href) },
+        destinations: { db: watched, locked },
       }),
     );
     const gateway = server.gateways[0]!;
-    const admin = unwrapOrThrow(await connect());
-    const sql = async (text: string) =>
-      unwrapOrThrow(await admin.transaction((work) => work.run({ text, parameters: [] })));
     const settled = async () => {
       for (const { idle } of opened) await idle?.();
     };
@@ -111,7 +75,7 @@ async function checkDatabase(database: Database): Promise<void> {
     const first = await destinations(server);
     assertEquals([first["lake"]?.lag, first["db"]?.lag, first["locked"]?.lag], [0, 0, 1]);
     assertEquals(first["locked"]?.error?.code, "FORBIDDEN");
-    assertMatch(first["locked"]!.error!.message, /see that the user and the password/);
+    assertMatch(first["locked"]!.error!.message, more.refused);
 
     // A value that no column holds: null there, exact beside it.
     await put(gateway, "todos", "b", { title: "two", [misfit.column]: misfit.value });
@@ -119,7 +83,7 @@ async function checkDatabase(database: Database): Promise<void> {
     assertEquals((await behind("todos"))?.misfits, { [misfit.column]: 1 });
 
     // A column of another type: its table alone waits, deltas are taken all the same.
-    await sql(database.retype);
+    for (const text of more.retype) await sql(text);
     await put(gateway, "todos", "c", { title: "three", n: 3 });
     await put(gateway, "notes", "n1", { text: "goes on" });
     const waiting = async () => {
@@ -130,7 +94,7 @@ async function checkDatabase(database: Database): Promise<void> {
     };
     const conflict = await waiting();
     assertEquals([conflict.waiting, conflict.error?.code], [true, "CONFLICT"]);
-    assertMatch(conflict.error!.message, database.retyped);
+    assertMatch(conflict.error!.message, more.retyped);
     assertMatch(conflict.error!.message, /"todos".*column "n".*drop or rename/);
     assertEquals((await destinations(server))["db"]?.lag, 0);
     for (let rows = 0; rows === 0;) {
@@ -138,7 +102,7 @@ async function checkDatabase(database: Database): Promise<void> {
     }
 
     // Mended, and then columns and tables that somebody drops: made again, with all that was in them.
-    await sql(database.mend);
+    for (const text of more.mend) await sql(text);
     await put(gateway, "todos", "d", { title: "four" });
     await settled();
     await sql("ALTER TABLE todos DROP COLUMN title");
@@ -156,21 +120,51 @@ async function checkDatabase(database: Database): Promise<void> {
     assertEquals(await shown(), wanted.map((id, i) => [id, titles[i]!]));
     assertEquals((await behind("todos"))?.error, undefined);
 
-    // LakeSync's own table is gone: the flush fails and says so, the next one makes it anew.
-    await sql("DROP TABLE lakesync_deltas");
-    await put(gateway, "todos", "f", { title: "six" });
-    const lost = (await destinations(server))["db"];
-    assertEquals([lost?.lag, lost?.error?.code], [1, "CONFLICT"]);
-    assertMatch(lost!.error!.message, /lakesync_deltas/);
-    await put(gateway, "todos", "g", { title: "seven" });
-    await settled();
+    // A table of LakeSync's own is gone: the flush fails and says so, the next one makes it anew, with all
+    // that was in it.
+    const count = async (table: string) =>
+      Number((await sql(`SELECT COUNT(*) FROM ${table}`))[0]![0]);
+    const rows = await count("lakesync_rows");
+    for (const own of ["lakesync_deltas", "lakesync_head", "lakesync_tables", "lakesync_rows"]) {
+      await sql(`DROP TABLE ${own}`);
+      await put(gateway, "todos", "f", { title: `six, without ${own}` });
+      const lost = (await destinations(server))["db"];
+      // Watermarks are read first, and again for each table: then they are there.
+      if (own !== "lakesync_tables") {
+        assertEquals([lost?.lag, lost?.error?.code], [1, "CONFLICT"], own);
+        assertMatch(lost!.error!.message, new RegExp(own));
+      }
+      await put(gateway, "todos", "g", { title: `seven, without ${own}` });
+      await settled();
+      if (own === "lakesync_deltas") {
+        assertEquals(await count(own), unwrapOrThrow(await gateway.stats()).head);
+      }
+    }
+    assertEquals(await count("lakesync_rows"), rows + 2);
     const last = await destinations(server);
     const { head } = unwrapOrThrow(await gateway.stats());
     assertEquals([last["lake"]?.lag, last["db"]?.lag, last["locked"]?.lag], [0, 0, head]);
-    assertEquals((await shown()).length, 7);
-    await admin.close();
+    titles.push("six, without lakesync_rows", "seven, without lakesync_rows");
+    assertEquals(await shown(), [...wanted, "f", "g"].map((id, i) => [id, titles[i]!]));
     await server.stop();
   });
+}
+
+/** Runs statements on a connection of its own. */
+async function asking(
+  connect: () => Promise<Result<SqlServer>>,
+): Promise<Pick<Database, "sql"> & AsyncDisposable> {
+  const admin = unwrapOrThrow(await connect());
+  return {
+    sql: async (text) =>
+      unwrapOrThrow(await admin.transaction((work) => work.run({ text, parameters: [] }))),
+    [Symbol.asyncDispose]: () => admin.close(),
+  };
+}
+
+/** A URL with a user whom nobody knows. */
+function lockedOut(url: string): string {
+  return Object.assign(new URL(url), { username: "nobody", password: "wrong" }).href;
 }
 
 const { bin, skip: noPostgres } = await findPostgres();
@@ -181,12 +175,14 @@ test({
 }, async () => {
   await using server = await startPostgres({ bin: bin! });
   const { url } = server;
+  await using admin = await asking(() => postgresServer({ url }));
   await checkDatabase({
-    url,
-    factory: (url) => postgres({ url, materialise: true }),
-    connect: () => postgresServer({ url }),
-    retype: "ALTER TABLE todos ALTER COLUMN n TYPE text",
-    mend: "ALTER TABLE todos ALTER COLUMN n TYPE bigint USING n::bigint",
+    sql: admin.sql,
+    db: postgres({ url, materialise: true }),
+    locked: postgres({ url: lockedOut(url), materialise: true }),
+    refused: /see that the user and the password/,
+    retype: ["ALTER TABLE todos ALTER COLUMN n TYPE text"],
+    mend: ["ALTER TABLE todos ALTER COLUMN n TYPE bigint USING n::bigint"],
     retyped: /as text, and not as bigint/,
     misfit: { column: "title", value: "nul \u0000" },
   });
@@ -200,69 +196,49 @@ test({
 }, async () => {
   await using server = await startMariadb({ programs: programs! });
   const { url } = server;
+  await using admin = await asking(() => mysqlServer({ url }));
   await checkDatabase({
-    url,
-    factory: (url) => mysql({ url, materialise: true }),
-    connect: () => mysqlServer({ url }),
-    retype: "ALTER TABLE todos MODIFY n TEXT",
-    mend: "ALTER TABLE todos MODIFY n BIGINT",
+    sql: admin.sql,
+    db: mysql({ url, materialise: true }),
+    locked: mysql({ url: lockedOut(url), materialise: true }),
+    refused: /see that the user and the password/,
+    retype: ["ALTER TABLE todos MODIFY n TEXT"],
+    mend: ["ALTER TABLE todos MODIFY n BIGINT"],
     retyped: /as (long|medium)?text/,
     misfit: { column: "at", value: "0000-02-29T00:00:00.000001Z" },
   });
 });
 
-test("what goes wrong with a table of the lake is in the stats, and the other tables flow on", () =>
-  withTempDir(async (data) => {
-    const server = unwrapOrThrow(await startServer({ data, tables }));
-    const gateway = server.gateways[0]!;
-    const lake = `${data}/lake/default`;
-    const failed = async (rowId: string) => {
-      await put(gateway, "todos", rowId, { title: rowId, n: 1 });
-      await put(gateway, "notes", rowId, { text: rowId });
-      return (await destinations(server))["lake"];
-    };
-    const versions = async (table: string) =>
-      (await readdir(`${lake}/${table}_changes/metadata`))
-        .filter((file) => /^v\d+\.metadata\.json$/.test(file))
-        .map((file) => Number(/\d+/.exec(file)![0])).sort((a, b) => a - b);
-    const fileOf = (version: number) => `${lake}/todos_changes/metadata/v${version}.metadata.json`;
-    assertEquals((await failed("a"))?.lag, 0);
-
-    // Somebody's program makes a text of a column of numbers.
-    const last = (await versions("todos")).at(-1)!;
-    const text = await readFile(fileOf(last), "utf8");
-    await writeFile(
-      fileOf(last + 1),
-      text.replaceAll(/("name":"n","required":false,"type":)"long"/g, '$1"string"'),
-    );
-    const before = (await versions("notes")).length;
-    const retyped = await failed("b");
-    assertEquals([retyped?.error?.code, retyped?.cutOff], ["CONFLICT", false]);
-    assertMatch(retyped!.error!.message, /"todos".*column "n" there is not an optional long; give/);
-    assertEquals((await versions("notes")).length, before + 1, "notes flow on");
-    await rm(fileOf(last + 1));
-    await server.stop();
-
-    // The metadata is damaged.
-    await writeFile(fileOf(last + 1), "{");
-    const again = unwrapOrThrow(await startServer({ data, tables }));
-    await put(again.gateways[0]!, "notes", "c", { text: "c" });
-    const damaged = (await destinations(again))["lake"];
-    assertEquals(damaged?.error?.code, "CORRUPT");
-    assertMatch(damaged!.error!.message, /todos_changes/);
-    assertEquals((await versions("notes")).length, before + 2);
-
-    // The table is gone: it is written again, from the log.
-    await rm(`${lake}/todos_changes`, { recursive: true });
-    await put(again.gateways[0]!, "notes", "d", { text: "d" });
-    assertEquals((await destinations(again))["lake"]?.error, undefined);
-    assertEquals((await destinations(again))["lake"]?.lag, 0);
-    await again.stop();
-  }));
+test({
+  name: "what goes wrong at a BigQuery destination is in the stats, and the rest flows on",
+  timeoutMs: 120_000,
+}, async () => {
+  await using server = await startBigQuery();
+  await using stranger = await startBigQuery();
+  const { private_key } = stranger.credentials;
+  await server.makeDataset("lake");
+  const { endpoint, credentials } = server;
+  const at = { endpoint, dataset: "lake", materialise: true };
+  await using admin = await asking(() =>
+    bigqueryServer({ endpoint, credentials, dataset: "lake" })
+  );
+  await checkDatabase({
+    sql: admin.sql,
+    db: bigquery({ ...at, credentials }),
+    locked: bigquery({ ...at, credentials: { ...credentials, private_key } }),
+    refused: /see that the key is this account's/,
+    // Its columns do not change their types: somebody drops one and adds another.
+    retype: ["ALTER TABLE todos DROP COLUMN n", "ALTER TABLE todos ADD COLUMN n STRING"],
+    mend: ["ALTER TABLE todos DROP COLUMN n"],
+    retyped: /as string, and not as INT64/,
+    misfit: { column: "title", value: "nul \u0000" },
+  });
+});
 
 test({
   name: "what goes wrong with a source is told of its flow, and the other flows go on",
   skip: noPostgres,
+  timeoutMs: 120_000,
 }, () =>
   withTempDir(async (dir) => {
     await using pg = await startPostgres({ bin: bin! });

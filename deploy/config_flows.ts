@@ -45,8 +45,11 @@ export interface SourceFlow<
 > {
   /** A source, or only what it has for one table. */
   readonly from: S | `${S}.${T}`;
-  /** `gateway`, and destinations that get it without one, by a log that nobody else sees. */
-  readonly to: readonly (D | "gateway")[];
+  /**
+   * `gateway`, and destinations that get it without one, by a log that nobody else sees. `lake` beside
+   * `gateway` is the gateway's; without it the log has a lake of its own.
+   */
+  readonly to: readonly (D | "gateway" | "lake")[];
   /**
    * How often the source is read, in seconds.
    *
@@ -162,16 +165,18 @@ export function parseFlows(
   };
   const routes = new Map<string, Set<string> | undefined>();
   const loaded = new Map<string, LoadedFlow>();
+  const kept: (string | undefined)[] = [];
   for (const [i, flow] of flows.entries()) {
-    const fault = addFlow(flow, { routes, loaded, known });
+    const fault = addFlow(flow, { routes, loaded, kept, known });
     if (fault !== undefined) return invalid(`flows[${i}]${fault}`);
   }
   if (routes.size === 0) {
     const named = new Set(Array.from(loaded.values(), ({ direct }) => direct).flat());
-    for (const name of ["lake", ...known.destinations]) {
-      if (!named.has(name)) routes.set(name, undefined);
-    }
+    routes.set("lake", undefined);
+    for (const name of known.destinations) if (!named.has(name)) routes.set(name, undefined);
   }
+  // What goes through the gateway and into the lake is the gateway's, whatever else of that goes there.
+  for (const table of kept) addRoute(routes, "lake", table);
   return ok({ sources: [...known.sources.values()], routes, flows: [...loaded.values()] });
 }
 
@@ -187,10 +192,12 @@ function addFlow(
   into: {
     routes: Map<string, Set<string> | undefined>;
     loaded: Map<string, LoadedFlow>;
+    /** The tables that flow through the gateway into its lake; undefined for all. */
+    kept: (string | undefined)[];
     known: Known;
   },
 ): string | undefined {
-  const { routes, loaded, known } = into;
+  const { routes, loaded, kept, known } = into;
   if (typeof flow !== "object" || flow === null) return " is no { from, to }";
   const stranger = Object.keys(flow).find((key) => !FLOW_KEYS.includes(key));
   if (stranger !== undefined) return `: "${stranger}" is not known, take it out`;
@@ -204,9 +211,11 @@ function addFlow(
   if (!Array.isArray(to) || to.length === 0) return ".to is not a list of names";
   const fromGateway = origin === "gateway";
   for (const [j, name] of (to as unknown[]).entries()) {
-    const other = fromGateway ? "lake" : "gateway";
-    if (typeof name === "string" && (name === other || known.destinations.has(name))) continue;
-    return `.to[${j}] "${name}" is neither "${other}" nor a destination`;
+    if (name === "lake" || name === "gateway" && !fromGateway) continue;
+    if (typeof name === "string" && known.destinations.has(name)) continue;
+    return `.to[${j}] "${name}" is neither "${
+      fromGateway ? "lake" : 'gateway" nor "lake'
+    }" nor a destination`;
   }
   const names = to as string[];
   if (new Set(names).size < names.length) return ".to names one destination twice";
@@ -214,11 +223,7 @@ function addFlow(
     if ([every, where, map, copy].some((given) => given !== undefined)) {
       return `: every, where, map and copy are for flows from a source`;
     }
-    for (const name of names) {
-      if (table === undefined) routes.set(name, undefined);
-      else if (!routes.has(name)) routes.set(name, new Set([table]));
-      else routes.get(name)?.add(table);
-    }
+    for (const name of names) addRoute(routes, name, table);
     return undefined;
   }
   const source = known.sources.get(origin);
@@ -235,12 +240,14 @@ function addFlow(
     ? faultOfCopy(copy, { source, table, where, toGateway: names.includes("gateway") })
     : undefined;
   if (copyFault !== undefined) return `.copy ${copyFault}`;
+  const toGateway = names.includes("gateway");
+  if (toGateway && names.includes("lake")) kept.push(table);
   loaded.set(from, {
     from,
     source,
     table,
-    toGateway: names.includes("gateway"),
-    direct: names.filter((name) => name !== "gateway"),
+    toGateway,
+    direct: names.filter((name) => name !== "gateway" && !(toGateway && name === "lake")),
     every: every ?? DEFAULT_EVERY,
     ...(where !== undefined && { where: where as NonNullable<SourceFlow["where"]> }),
     ...(map !== undefined && { map: map as NonNullable<SourceFlow["map"]> }),
@@ -249,6 +256,17 @@ function addFlow(
     }),
   });
   return undefined;
+}
+
+/** Adds a table, or all of them, to what goes to a destination. */
+function addRoute(
+  routes: Map<string, Set<string> | undefined>,
+  name: string,
+  table: string | undefined,
+): void {
+  if (table === undefined) routes.set(name, undefined);
+  else if (!routes.has(name)) routes.set(name, new Set([table]));
+  else routes.get(name)?.add(table);
 }
 
 function parseSources(value: unknown): Result<ReadonlyMap<string, OpenSource>> {

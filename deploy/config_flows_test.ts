@@ -24,7 +24,7 @@ test("defineLake() has the compiler check the names in flows", () => {
   const config = defineLake({
     ...declared,
     flows: [
-      { from: "shop.orders", to: ["gateway", "pg"], every: 5 },
+      { from: "shop.orders", to: ["lake", "gateway", "pg"], every: 5 },
       { from: "gateway.users", to: ["lake", "pg"] },
       // @ts-expect-error: there is no source "shpo"
       { from: "shpo", to: ["gateway"] },
@@ -78,6 +78,22 @@ test("flows from the gateway say all that leaves it; tables of several add up", 
   );
 });
 
+test("the lake of a flow is the gateway's where it goes through that, else its own", () => {
+  const directOf = (flows: unknown) => loaded(flows).flows.map(({ direct }) => direct);
+  const both = { from: "shop.orders", to: ["lake", "gateway", "pg"] };
+  const own = { from: "shop", to: ["lake"] };
+  assertEquals(directOf([both, own]), [["pg"], ["lake"]]);
+  // Neither takes anything away from the gateway's own.
+  assertEquals([...loaded([both, own]).routes.keys()], ["lake", "archive"]);
+  const users = { from: "gateway.users", to: ["pg"] };
+  assertEquals(
+    loaded([users, both]).routes,
+    new Map([["pg", new Set(["users"])], ["lake", new Set(["orders"])]]),
+  );
+  assertEquals(loaded([users, { ...both, from: "shop" }]).routes.get("lake"), undefined);
+  assertEquals(loaded([users, own]).routes.has("lake"), false);
+});
+
 test("faults in sources and flows are named by their path", () => {
   const fault = (...args: Parameters<typeof parsed>) => {
     const result = parsed(...args);
@@ -101,7 +117,7 @@ test("faults in sources and flows are named by their path", () => {
       fault([{ ...good, from: "shop.order" }]),
       fault([{ ...good, from: "shpo" }]),
       fault([{ ...good, to: [] }]),
-      fault([{ ...good, to: ["gateway", "lake"] }]),
+      fault([{ ...good, to: ["gateway", "lakes"] }]),
       fault([{ ...good, to: ["gateway", "gateway"] }]),
       fault([{ from: "gateway", to: ["gateway"] }]),
       fault([{ from: "gateway", to: ["lake"], every: 3 }]),
@@ -129,7 +145,7 @@ test("faults in sources and flows are named by their path", () => {
       'flows[0].from "shop.order": there is no table "order"',
       'flows[0].from "shpo": there is no source "shpo"',
       "flows[0].to is not a list of names",
-      'flows[0].to[1] "lake" is neither "gateway" nor a destination',
+      'flows[0].to[1] "lakes" is neither "gateway" nor "lake" nor a destination',
       "flows[0].to names one destination twice",
       'flows[0].to[0] "gateway" is neither "lake" nor a destination',
       "flows[0]: every, where, map and copy are for flows from a source",

@@ -7,14 +7,11 @@ type Check = "text" | "flag" | "seconds" | readonly string[] | { readonly [name:
 /** What timers can wait for. */
 const MAX_SECONDS = 2_000_000;
 
-const LAKE: { readonly [name: string]: Check } = {
+const PLACE: { readonly [name: string]: Check } = {
   url: "text",
-  checkpoints: "text",
   endpoint: "text",
   region: "text",
   pathStyle: "flag",
-  format: ["iceberg", "json"],
-  maintain: { every: "seconds", compact: "flag", deletes: DELETES },
   catalogue: {
     url: "text",
     warehouse: "text",
@@ -26,15 +23,21 @@ const LAKE: { readonly [name: string]: Check } = {
   },
 };
 
+const LAKE: { readonly [name: string]: Check } = {
+  ...PLACE,
+  checkpoints: "text",
+  format: ["iceberg", "json"],
+  maintain: { every: "seconds", compact: "flag", deletes: DELETES },
+};
+
 /** Reads what a configuration says of the lake; `VALIDATION_ERROR` that names what is wrong. */
 export function parseLake(value: unknown): Result<LakeChoice | undefined> {
-  const fault = faultOf(value, LAKE, "lake");
-  if (fault !== undefined) return invalid(fault);
-  const lake = value as LakeChoice | undefined;
-  if (lake?.catalogue !== undefined && lake.catalogue.url === undefined) {
-    return invalid("lake.catalogue.url is missing");
-  }
-  return ok(lake);
+  return parse(value, LAKE, "lake");
+}
+
+/** Reads where the tables of a destination are; `VALIDATION_ERROR` that names what is wrong. */
+export function parsePlace(value: unknown, path: string): Result<LakeChoice | undefined> {
+  return parse(value, PLACE, path);
 }
 
 /** Reads what a configuration says of thresholds; `VALIDATION_ERROR` that names what is wrong. */
@@ -48,6 +51,16 @@ export function parseFlushAt(value: unknown): Result<FlushThresholds | undefined
     }
   }
   return ok(value as FlushThresholds);
+}
+
+function parse(value: unknown, check: Check, path: string): Result<LakeChoice | undefined> {
+  const fault = faultOf(value, check, path);
+  if (fault !== undefined) return invalid(fault);
+  const lake = value as LakeChoice | undefined;
+  if (lake?.catalogue !== undefined && lake.catalogue.url === undefined) {
+    return invalid(`${path}.catalogue.url is missing`);
+  }
+  return ok(lake);
 }
 
 function faultOf(value: unknown, check: Check, path: string): string | undefined {

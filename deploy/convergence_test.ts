@@ -159,7 +159,7 @@ test({
   name:
     "every device, the gateway and the lake show the merge of the accepted deltas, each once, " +
     "through lost requests and answers, kills, wrong clocks, upgrades and trims",
-  timeoutMs: 120_000,
+  timeoutMs: 360_000,
 }, async () => {
   const counts = new Map<string, number>();
   await fc.assert(

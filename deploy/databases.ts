@@ -227,7 +227,7 @@ export function parseDestinations(value: unknown): Result<Destinations> {
     if (name === "lake") return invalid("destinations.lake: that is the lake's name, take another");
     if (typeof factory !== "function") {
       return invalid(
-        `destinations.${name} is no destination, make it with postgres(), mysql() or bigquery()`,
+        `destinations.${name} is no destination, make it with postgres(), mysql(), bigquery() or iceberg()`,
       );
     }
   }

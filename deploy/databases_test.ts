@@ -129,7 +129,7 @@ test("destinations of a configuration are checked, and faults name the path", as
     [{ lake: postgres({ url: "" }) }, "destinations.lake: that is the lake's name, take another"],
     [
       { pg: "postgres://" },
-      "destinations.pg is no destination, make it with postgres(), mysql() or bigquery()",
+      "destinations.pg is no destination, make it with postgres(), mysql(), bigquery() or iceberg()",
     ],
   ] as const;
   for (const [value, message] of faults) {

@@ -175,7 +175,8 @@ test({
       await serve.kill(done ? "SIGTERM" : "SIGKILL");
     }
     assert(amid > 0, "it was killed amid the copy");
-    const lake = icebergLake({ store: fileObjectStore({ directory }) });
+    const store = fileObjectStore({ directory: `${directory}/flow_counted__numbers` });
+    const lake = icebergLake({ store });
     const analyst = unwrapOrThrow(await openAnalyst({ lake }));
     const { rows } = unwrapOrThrow(
       await analyst.query(

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { systemClock } from "@lakesync/core";
-import { type FlowsStatus, readFlowsStatus } from "./flows_status.ts";
+import { type FlowsStatus, readFlowsStatus, type RouteState } from "./flows_status.ts";
 
 const USAGE = `flows [--data DIR]    tells what flows on a server, as of its last change
 
@@ -14,7 +14,7 @@ const USAGE = `flows [--data DIR]    tells what flows on a server, as of its las
   --json        one line of JSON instead
   --help        this text
 
-Ends with 1 where a flow has failed or a destination is cut off.`;
+Ends with 1 where a flow or a destination has failed, or a destination is cut off.`;
 
 await main();
 
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     : describe(status.value, systemClock.now());
   process.stdout.write(`${text}\n`);
   const ill = flows.some(({ state }) => state === "failed") ||
-    destinations.some(({ cutOff }) => cutOff);
+    destinations.some((route) => route.cutOff || faultsOf(route).length > 0);
   process.exitCode = ill ? 1 : 0;
 }
 
@@ -53,11 +53,27 @@ function describe({ at, flows, destinations }: FlowsStatus, now: number): string
     lines.push(`${flow} -> ${to}: ${state}, ${read}, ${records} records, ${deltas} deltas`);
     if (error !== null) lines.push(`  ${error.code}: ${error.message}`);
   }
-  for (const { log, destination, lag, cutOff } of destinations) {
+  for (const route of destinations) {
+    const { log, destination, lag, cutOff } = route;
     const cut = cutOff ? ", cut off: drop its tables, and the next flush rebuilds them" : "";
     lines.push(`${log} -> ${destination}: lacks ${lag} deltas${cut}`);
+    lines.push(...faultsOf(route).map((fault) => `  ${fault}`));
+    for (const [table, { misfits = {} }] of Object.entries(route.behind?.tables ?? {})) {
+      for (const [column, count] of Object.entries(misfits)) {
+        lines.push(`  table "${table}": ${count} values that column "${column}" cannot hold`);
+      }
+    }
   }
   return lines.join("\n");
+}
+
+/** What a destination or tables of it fail with, and behind its flushes its tables for people. */
+function faultsOf({ error, failing, behind }: RouteState): string[] {
+  const errors = [
+    ...failing === undefined ? [error] : Object.values(failing),
+    ...Object.values(behind?.tables ?? {}).map(({ error }) => error),
+  ];
+  return errors.flatMap((error) => error === undefined ? [] : [`${error.code}: ${error.message}`]);
 }
 
 function ago(then: number, now: number): string {

@@ -9,7 +9,7 @@ import {
   type Result,
   toLakeSyncError,
 } from "@lakesync/core";
-import type { Gateway } from "@lakesync/gateway";
+import type { DestinationState, Gateway } from "@lakesync/gateway";
 
 /** How a flow is. */
 export interface FlowState {
@@ -31,16 +31,12 @@ export interface FlowState {
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
 }
 
-/** How far a log's destination is. */
-export interface RouteState {
+/** How far a log's destination is, and what it fails with. */
+export interface RouteState extends DestinationState {
   /** The log. */
   readonly log: string;
   /** The destination. */
   readonly destination: string;
-  /** How many entries it lacks. */
-  readonly lag: number;
-  /** Whether the log no longer waits for it. */
-  readonly cutOff: boolean;
 }
 
 /** What a server tells of its flows. */
@@ -97,8 +93,8 @@ export class FlowsStatusFile {
     for (const gateway of this.#logs) {
       const stats = await gateway.stats();
       if (!stats.ok) continue;
-      for (const [destination, { lag, cutOff }] of Object.entries(stats.value.destinations)) {
-        destinations.push({ log: gateway.id, destination, lag, cutOff });
+      for (const [destination, state] of Object.entries(stats.value.destinations)) {
+        destinations.push({ log: gateway.id, destination, ...state });
       }
     }
     const flows = [...this.#states.values()];
@@ -130,7 +126,7 @@ export async function readFlowsStatus(data: string): Promise<Result<FlowsStatus>
     return err(
       new LakeSyncError(
         "NOT_FOUND",
-        `There is no "${path}": start a server with sources or flows in its configuration`,
+        `There is no "${path}": start a server with that data directory`,
         { cause },
       ),
     );

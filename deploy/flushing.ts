@@ -1,5 +1,5 @@
 import type { Logger, LogStore, Scheduler } from "@lakesync/core";
-import type { Gateway } from "@lakesync/gateway";
+import type { FlushOptions, Gateway } from "@lakesync/gateway";
 
 /** With how much that is not flushed yet a flush does not wait for its time. */
 export interface FlushThresholds {
@@ -35,9 +35,11 @@ export async function flushRegularly(
     scheduler: Scheduler;
     logger: Logger;
     signal: AbortSignal;
+    /** Called when those were flushed that were due. */
+    onFlushed?: () => void;
   },
 ): Promise<void> {
-  const { everyMs, flushAt, scheduler, logger, signal } = options;
+  const { everyMs, flushAt, scheduler, logger, signal, onFlushed } = options;
   const watched = flushAt.rows !== undefined || flushAt.bytes !== undefined;
   const backlogs = new Map(
     gateways.map((gateway) => [gateway, new Backlog(gateway.store, flushAt)]),
@@ -50,13 +52,16 @@ export async function flushRegularly(
     waited += wait;
     const due = waited >= everyMs;
     if (due) waited = 0;
+    let flushed = false;
     for (const [gateway, backlog] of backlogs) {
       const full = watched && await backlog.isFull();
       if (!full && !due) continue;
       // A flush that fails waits for its time, or for as much again.
       backlog.begin();
       await flushOnce(gateway, logger);
+      flushed = true;
     }
+    if (flushed) onFlushed?.();
   }
 }
 
@@ -109,11 +114,35 @@ class Backlog {
   }
 }
 
+/** How long the last flushes of a server may take together, in ms … */
+const LAST_MS = 30_000;
+/** … and each of them beyond its primary destination. */
+const OTHERS_MS = 5_000;
+
+/**
+ * Flushes gateways before they are closed, one after the other. A lake that does not answer keeps no
+ * server from stopping: the log has everything for the next one.
+ */
+export async function flushLast(
+  gateways: readonly Gateway[],
+  { logger, scheduler }: { logger: Logger; scheduler: Scheduler },
+): Promise<void> {
+  const done = new AbortController();
+  const late = new AbortController();
+  const time = scheduler.delay(LAST_MS, { signal: done.signal }).then(() => late.abort());
+  for (const gateway of gateways) {
+    if (late.signal.aborted) break;
+    const { signal } = late;
+    await Promise.race([flushOnce(gateway, logger, { waitMs: OTHERS_MS, signal }), time]);
+  }
+  done.abort();
+}
+
 /** Flushes a gateway's log and tells of it. */
 export async function flushOnce(
   gateway: Gateway,
   logger: Logger,
-  options: { waitMs?: number } = {},
+  options: FlushOptions = {},
 ): Promise<void> {
   const flushed = await gateway.flush(options);
   if (!flushed.ok) {

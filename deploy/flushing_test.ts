@@ -1,8 +1,17 @@
 import { createGateway, type Gateway, memoryLogStore } from "@lakesync/gateway";
 import { type Destination, ok, silentLogger, unwrapOrThrow, type Watermark } from "@lakesync/core";
-import { appendRequest, insertTodo, ManualClock, test } from "@lakesync/testing";
+import {
+  appendRequest,
+  insertTodo,
+  ManualClock,
+  serveHandler,
+  test,
+  withTempDir,
+} from "@lakesync/testing";
 import { assertEquals } from "@std/assert";
-import { flushRegularly, type FlushThresholds } from "./flushing.ts";
+import { flushLast, flushRegularly, type FlushThresholds } from "./flushing.ts";
+import { startServer } from "./server.ts";
+import { put, tables } from "./testdata/bad_input.ts";
 
 const TODOS = {
   table: "todos",
@@ -135,3 +144,59 @@ test("a flush that fails at a threshold is not tried again before as much has co
     assertEquals(flushes.slice(tries), [20]);
   });
 });
+
+test("the last flushes have half a minute together; those that hang are left behind", async () => {
+  const clock = new ManualClock();
+  const stores = [memoryLogStore({ clock }), memoryLogStore({ clock }), memoryLogStore({ clock })];
+  const flushes: number[] = [];
+  const hanging = {
+    ...counting(flushes, () => false),
+    watermarks: () => new Promise<never>(() => {}),
+  };
+  const gateways: Gateway[] = [];
+  for (const [i, store] of stores.entries()) {
+    const destinations = [i === 1 ? hanging : counting(flushes, () => false)];
+    const about = { id: `g${i}`, store, tables: [TODOS], scheduler: clock, destinations };
+    gateways.push(unwrapOrThrow(await createGateway(about)));
+    unwrapOrThrow(await store.append(appendRequest([insertTodo("r", 1)])));
+  }
+  let ended = false;
+  const last = flushLast(gateways, { logger: silentLogger, scheduler: clock })
+    .then(() => ended = true);
+  await clock.advance(29_999);
+  assertEquals([flushes, ended], [[1], false]);
+  await clock.advance(1);
+  await last;
+  assertEquals(flushes, [1], "what comes behind it is left for the next server");
+  for (const gateway of gateways) {
+    const closing = gateway.close();
+    await clock.advance(5_000);
+    await closing;
+  }
+});
+
+test("a lake that does not answer keeps a server neither from starting nor from stopping", () =>
+  withTempDir(async (data) => {
+    const held = Promise.withResolvers<Response>();
+    const asked = Promise.withResolvers<void>();
+    await using mute = await serveHandler(() => {
+      asked.resolve();
+      return held.promise;
+    });
+    const scheduler = new ManualClock();
+    const lake = { catalogue: { url: mute.url } };
+    const server = unwrapOrThrow(await startServer({ data, tables, lake, scheduler }));
+    const flushed = put(server.gateways[0]!, "notes", "a", { text: "stays in the log" });
+    await asked.promise;
+    const stopped = server.stop();
+    let ended = false;
+    void stopped.then(() => ended = true);
+    while (!ended) await scheduler.advance(1_000);
+    held.resolve(new Response(null, { status: 404 }));
+    await flushed;
+    const next = unwrapOrThrow(await startServer({ data, tables }));
+    unwrapOrThrow(await next.gateways[0]!.flush());
+    const { destinations, tables: shown } = unwrapOrThrow(await next.gateways[0]!.stats());
+    assertEquals([shown["notes"]?.rows, destinations["lake"]?.lag], [1, 0]);
+    await next.stop();
+  }));

@@ -37,7 +37,7 @@ import { type CopyPlaces, isCopied, openCopied } from "./flows_copy.ts";
 import { flowLog, flowsInto, openDirect } from "./flows_log.ts";
 import { openRoutes, type Routes } from "./flows_routes.ts";
 import { FlowsStatusFile } from "./flows_status.ts";
-import { flushOnce, flushRegularly, type FlushThresholds } from "./flushing.ts";
+import { flushLast, flushRegularly, type FlushThresholds } from "./flushing.ts";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { openLakes } from "./lake.ts";
 import type { LakeChoice } from "./lake_choice.ts";
@@ -46,7 +46,7 @@ import { declaredOf } from "./plan.ts";
 import { writeDeclared } from "./plan_file.ts";
 import { openSharded, type ShardConfig } from "./shards.ts";
 import { openStores, type StoreChoice } from "./stores.ts";
-import { Upkeep } from "./upkeep.ts";
+import { type KeptGateway, Upkeep } from "./upkeep.ts";
 
 /** Options of `openGateways`. */
 export interface GatewaysOptions extends FrontConfig {
@@ -210,8 +210,13 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     choice: options.lake ?? {},
     directory: (id) => gatewayPaths(data, id).lake,
     env: process.env,
+    patient: true,
   });
   if (!lakes.ok) return lakes;
+  if (lakes.value.unprobed !== undefined) {
+    const { code, message } = lakes.value.unprobed;
+    logger.log("warn", "lake.unprobed", { destination: "lake", code, message });
+  }
   const stores = await openStores({
     choice: options.store ?? { kind: "sqlite" },
     sqlitePath: (id) => gatewayPaths(data, id).log,
@@ -224,7 +229,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const lake = options.lake ?? {};
   const upkeep = new Upkeep({ data, lake, scheduler, logger, signal });
   const gateways: Gateway[] = [];
-  const kept: Gateway[] = [];
+  const kept: KeptGateway[] = [];
   const destinations: OpenDestination[] = [];
   const places: LogStore[] = [];
   const closeAll = async () => {
@@ -291,7 +296,10 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     const opened = isCopied(flow)
       ? await openCopied(flow, async (id) => {
         const opened = await openPlaces(id, routes);
-        if (opened.ok) places.push(opened.value.store);
+        if (!opened.ok) return opened;
+        const { store } = opened.value;
+        places.push(store);
+        if (routes.has("lake")) kept.push({ id, store });
         return opened;
       })
       : await openDirect(flow, { tables, open: (id) => openLog(id, routes) });
@@ -312,9 +320,16 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const { pages } = options;
   const handler = pages === undefined ? routes : withPages(routes, pages, logger);
   const everyMs = flushEvery * 1000;
-  const flushing = flushRegularly(served, { everyMs, flushAt, scheduler, logger, signal });
-  const keeping = upkeep.run(kept);
   const status = new FlowsStatusFile({ data, clock: systemClock, logs: gateways });
+  const flushing = flushRegularly(served, {
+    everyMs,
+    flushAt,
+    scheduler,
+    logger,
+    signal,
+    onFlushed: () => status.write(),
+  });
+  const keeping = upkeep.run(kept);
   if (tables !== undefined) {
     const declared = declaredOf({
       tables,
@@ -328,6 +343,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   }
   // What a server before this one told is over.
   for (const run of runs) status.set(unread(run));
+  status.write();
   await status.settled();
   const random = systemRandom;
   const flowing = runFlows(runs, { status, scheduler, random, logger, signal });
@@ -340,13 +356,14 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
     await handler.drain({ signal: patience.signal });
     await Promise.race([stopListening(), grace()]);
     ended.abort();
-    await Promise.all([flushing, keeping]);
+    // A flush that hangs is joined by the last one, which has its time.
+    await Promise.all([Promise.race([flushing, scheduler.delay(GRACE_MS)]), keeping]);
     // A source that does not heed its signal is left behind: its batch is not taken.
     await Promise.race([flowing, scheduler.delay(GRACE_MS)]);
-    for (const gateway of gateways) await flushOnce(gateway, logger, { waitMs: GRACE_MS });
+    await flushLast(gateways, { logger, scheduler });
     const idle = Promise.all(destinations.map((destination) => destination.idle?.()));
     await Promise.race([idle, scheduler.delay(GRACE_MS)]);
-    if (flows !== undefined) status.write();
+    status.write();
     await status.settled();
     await closeAll();
   };

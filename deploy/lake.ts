@@ -19,6 +19,7 @@ import {
   type Result,
 } from "@lakesync/core";
 import type { CatalogueChoice, LakeChoice } from "./lake_choice.ts";
+import { type Probe, probedOnce, writtenWhenProbed } from "./lake_probe.ts";
 
 /** The environment's variables. */
 export type Env = { readonly [name: string]: string | undefined };
@@ -27,10 +28,12 @@ export type Env = { readonly [name: string]: string | undefined };
 export interface Lakes {
   /** A gateway's tables; undefined where its lake is JSON. */
   catalogue(id: string): Catalogue | undefined;
-  /** What a gateway flushes to. */
-  destination(id: string): Destination;
+  /** What a gateway flushes to, under a name for stats: `lake` where none is given. */
+  destination(id: string, name?: string): Destination;
   /** Where the gateways' instances share checkpoints; undefined where they do not. */
   readonly checkpoints: ObjectStore | undefined;
+  /** Why the bucket could not be probed; undefined where it was, or need not be. */
+  readonly unprobed?: LakeSyncError | undefined;
 }
 
 /** Options of {@linkcode openLakes}. */
@@ -41,15 +44,25 @@ export interface OpenLakesOptions {
   readonly directory: (id: string) => string;
   /** The environment. */
   readonly env: Env;
+  /**
+   * Whether a bucket that does not answer now is opened all the same: it is then probed before something
+   * is written to it.
+   *
+   * @default {false}
+   */
+  readonly patient?: boolean;
 }
+
+/** How long a server that starts waits for a bucket; flushes wait longer. */
+const AT_START = { attempts: 1, timeoutMs: 10_000 };
 
 /**
  * Opens the lakes of a server.
  *
  * @param options Where they are.
- * @returns The lakes; `VALIDATION_ERROR` where the choice or the environment does not fit,
- * `STORAGE_ERROR` where a bucket without a catalogue cannot be reached or does not know
- * `If-None-Match`, without which two writers would overwrite each other's commits.
+ * @returns The lakes; `VALIDATION_ERROR` where the choice or the environment does not fit, or where a
+ * bucket without a catalogue does not know `If-None-Match`, without which two writers would overwrite
+ * each other's commits; `STORAGE_ERROR` where it cannot be asked, unless that may wait.
  */
 export async function openLakes(options: OpenLakesOptions): Promise<Result<Lakes>> {
   const tables = await openTables(options);
@@ -78,32 +91,41 @@ async function openTables(
     }
     return openCatalogue(catalogue, { choice, env });
   }
-  const storeOf = url === undefined
-    ? ok((id: string) => fileObjectStore({ directory: directory(id) }))
-    : await openBucket(url, { choice, env });
-  if (!storeOf.ok) return storeOf;
-  const open = storeOf.value;
-  if (format === "json") {
-    return ok({
-      catalogue: () => undefined,
-      destination: (id) => jsonDestination({ store: open(id), name: "lake" }),
-    });
-  }
+  const place: Result<OpenPlace> = url === undefined
+    ? ok({ open: (id) => fileObjectStore({ directory: directory(id) }) })
+    : await openBucket(url, options);
+  if (!place.ok) return place;
+  const { open, probe, unprobed } = place.value;
+  const isJson = format === "json";
+  const make = isJson ? jsonDestination : icebergDestination;
   return ok({
-    catalogue: (id) => filesCatalogue(open(id)),
-    destination: (id) => icebergDestination({ store: open(id), name: "lake" }),
+    catalogue: (id) => isJson ? undefined : filesCatalogue(open(id)),
+    destination: (id, name = "lake") =>
+      writtenWhenProbed(make({ store: open(id), name }), unprobed && probe),
+    unprobed,
   });
+}
+
+/** Folders for lakes. */
+interface OpenPlace {
+  readonly open: (id: string) => ObjectStore;
+  /** Asks whether they can be lakes, until it was answered that they can. */
+  readonly probe?: Probe;
+  readonly unprobed?: LakeSyncError;
 }
 
 async function openBucket(
   url: string,
-  options: { choice: LakeChoice; env: Env },
-): Promise<Result<(id: string) => S3ObjectStore>> {
-  const open = bucketAt(url, options);
-  if (!open.ok) return open;
+  { patient = false, ...options }: OpenLakesOptions,
+): Promise<Result<OpenPlace>> {
+  const bucket = bucketAt(url, options);
+  if (!bucket.ok) return bucket;
+  const open = bucket.value;
   try {
-    const probed = await open.value("").probe();
-    return probed.ok ? open : probed;
+    const probed = await open("", patient ? AT_START : {}).probe();
+    if (probed.ok) return ok({ open });
+    if (!patient || probed.error.code === "VALIDATION_ERROR") return probed;
+    return ok({ open, probe: probedOnce(() => open("").probe()), unprobed: probed.error });
   } catch (thrown) {
     return invalid(thrown instanceof Error ? thrown.message : String(thrown));
   }
@@ -113,18 +135,19 @@ async function openBucket(
 function bucketAt(
   url: string,
   { choice, env }: { choice: LakeChoice; env: Env },
-): Result<(folder: string) => S3ObjectStore> {
+): Result<(folder: string, patience?: Partial<typeof AT_START>) => S3ObjectStore> {
   const place = parseS3(url);
   if (place === undefined) return invalid(`The lake "${url}" is no s3://BUCKET/PREFIX`);
   const credentials = credentialsFromEnv(env);
   if (!credentials.ok) return credentials;
-  return ok((folder) =>
+  return ok((folder, patience) =>
     s3ObjectStore({
       bucket: place.bucket,
       // Of the characters that an id may have, keys may not have this one.
       prefix: [place.prefix, folder.replaceAll("~", "%7E")].filter(Boolean).join("/"),
       credentials: credentials.value,
       ...s3Settings(choice, env),
+      ...patience,
     })
   );
 }
@@ -182,7 +205,7 @@ function openCatalogue(
   }
   return ok({
     catalogue: open,
-    destination: (id) => icebergDestination({ catalogue: open(id), name: "lake" }),
+    destination: (id, name = "lake") => icebergDestination({ catalogue: open(id), name }),
   });
 }
 

@@ -31,7 +31,8 @@ export interface LakeHistory {
 }
 
 const SCHEMA_PROPERTY = "lakesync.schema";
-const SUFFIX = "_changes";
+/** What a changelog's name ends with. */
+export const CHANGES = "_changes";
 
 /**
  * Opens the history of a lake.
@@ -47,7 +48,7 @@ export async function openHistory(catalogue: Catalogue): Promise<Result<LakeHist
   const tables: TableSchema[] = [];
   const marks = new Map<string, Watermark>();
   for (const name of names.value) {
-    if (!name.endsWith(SUFFIX)) continue;
+    if (!name.endsWith(CHANGES)) continue;
     const schema = await schemaOf(catalogue, name);
     if (!schema.ok) return schema;
     if (schema.value === undefined) continue;
@@ -57,12 +58,12 @@ export async function openHistory(catalogue: Catalogue): Promise<Result<LakeHist
     if (scan.value.watermark !== undefined) marks.set(schema.value.table, scan.value.watermark);
   }
   const known = new Set(tables.map(({ table }) => table.toLowerCase()));
-  const twofold = tables.find(({ table }) => known.has(`${table.toLowerCase()}${SUFFIX}`));
+  const twofold = tables.find(({ table }) => known.has(`${table.toLowerCase()}${CHANGES}`));
   if (twofold !== undefined) {
     return err(
       new LakeSyncError(
         "CONFLICT",
-        `Cannot tell the changes of "${twofold.table}" from the table "${twofold.table}${SUFFIX}": give one of them a lake of its own`,
+        `Cannot tell the changes of "${twofold.table}" from the table "${twofold.table}${CHANGES}": give one of them a lake of its own`,
       ),
     );
   }
@@ -90,7 +91,7 @@ async function schemaOf(
   }
   const schema = parseTableSchema(value, SCHEMA_PROPERTY);
   if (!schema.ok) return schema;
-  return ok(`${schema.value.table}${SUFFIX}` === name ? schema.value : undefined);
+  return ok(`${schema.value.table}${CHANGES}` === name ? schema.value : undefined);
 }
 
 async function* readChanges(
@@ -108,7 +109,7 @@ async function* readChanges(
     for (const schema of tables) {
       // A rebuilt table's rows share one place: theirs stand together by id.
       const stream = await analyst.stream(
-        `SELECT * FROM "${schema.table}${SUFFIX}" ORDER BY "_commit_ts", "_seq", "id", "_hlc", "_client_id"`,
+        `SELECT * FROM "${schema.table}${CHANGES}" ORDER BY "_commit_ts", "_seq", "id", "_hlc", "_client_id"`,
       );
       if (!stream.ok) throw stream.error;
       const reader = new TableReader(schema, stream.value.chunks);
@@ -175,7 +176,7 @@ class TableReader {
       this.#rows = next.value;
       this.#at = 0;
     }
-    this.entry = toEntry(this.#rows[this.#at]!, this.#schema);
+    this.entry = entryOf(this.#rows[this.#at]!, this.#schema);
     return true;
   }
 
@@ -190,7 +191,7 @@ class TableReader {
 }
 
 /** A changelog's row as the delta that it was. */
-function toEntry(row: QueryRow, schema: TableSchema): FlushEntry {
+export function entryOf(row: QueryRow, schema: TableSchema): FlushEntry {
   const carried = new Set((row["_columns"] as string | null)?.split(","));
   const columns: ColumnChange[] = [];
   for (const { name, type } of schema.columns) {

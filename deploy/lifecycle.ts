@@ -1,6 +1,13 @@
-import { databaseDestination, sqlAdapter, sqlPruning } from "@lakesync/adapter-database";
+import {
+  databaseDestination,
+  mergedTables,
+  sqlAdapter,
+  sqlPruning,
+  storedJobs,
+} from "@lakesync/adapter-database";
 import { lifecycleDatabase } from "@lakesync/adapter-routing";
 import {
+  type DatabaseAdapter,
   err,
   LakeSyncError,
   ok,
@@ -12,13 +19,27 @@ import {
   type TableSchema,
 } from "@lakesync/core";
 import type { DestinationContext, DestinationFactory } from "./databases.ts";
+import { type IcebergOptions, icebergPlace } from "./iceberg_destination.ts";
+import { lakeDatabase } from "./lake_database.ts";
 
 /** Options of {@linkcode lifecycle}. */
 export interface LifecycleChoice {
   /** Opens where deltas go first: `({ gateway }) => postgresServer({ url, schema: gateway })`, say. */
   readonly hot: (context: DestinationContext) => Promise<Result<SqlServer>>;
-  /** Opens where rows go that were not changed for long. */
-  readonly cold: (context: DestinationContext) => Promise<Result<SqlServer>>;
+  /**
+   * Where rows go that were not changed for long: what opens a database, or a place for Iceberg tables
+   * (as {@linkcode iceberg} takes it), from which nothing is read until somebody asks.
+   */
+  readonly cold:
+    | ((context: DestinationContext) => Promise<Result<SqlServer>>)
+    | IcebergOptions;
+  /**
+   * Keep tables for people to query in the hot database, one for each table of the gateway, with all rows:
+   * what moves are deltas and stamps. Only beside a cold database, as each change looks there.
+   *
+   * @default {false}
+   */
+  readonly materialise?: boolean;
   /** A row moves when its newest stamp is older than this, in days. */
   readonly maxAgeDays: number;
   /**
@@ -37,15 +58,19 @@ export interface LifecycleChoice {
 
 const DEFAULT_EVERY = 3600;
 const DAY_MS = 86_400_000;
+/** How many deltas are moved to a lake at once: each time makes a file. */
+const LAKE_MOVE = 10_000;
 
 /**
- * Two databases as one destination: every flush goes to the hot one, and rows that were not changed for
- * long are moved to the cold one (`lifecycleDatabase` in `@lakesync/adapter-routing` reads them as one).
+ * Two places as one destination: every flush goes to the hot database, and rows that were not changed for
+ * long are moved to the cold one, or to a lake (`lifecycleDatabase` in `@lakesync/adapter-routing` and
+ * `lakeDatabase` read them as one).
  * The server moves them while it runs, from its first flush with news on.
  *
  * @param options The databases, the age, and how often.
  * @returns What a configuration takes.
- * @throws {TypeError} Where the age or the interval is no number above 0.
+ * @throws {TypeError} Where the age or the interval is no number above 0, a lake has no place, or tables
+ * for people are wanted beside one.
  *
  * @example In a lakesync.config.ts
  * ```ts
@@ -73,11 +98,16 @@ export function lifecycle(options: LifecycleChoice): DestinationFactory {
       throw new TypeError(`Cannot move rows with ${name} ${value}: not a number above 0`);
     }
   }
+  const { materialise = false } = options;
+  if (materialise && typeof options.cold !== "function") {
+    throw new TypeError("Cannot materialise beside a lake: each change would be looked up there");
+  }
+  const openCold = coldPlace(options.cold);
   return async (context) => {
     const { name, store, logger } = context;
-    const hot = await open(options.hot, context, "hot");
+    const hot = await open("hot", options.hot, context);
     if (!hot.ok) return hot;
-    const cold = await open(options.cold, context, "cold");
+    const cold = await openCold(context);
     if (!cold.ok) {
       await hot.value.close();
       return cold;
@@ -86,11 +116,28 @@ export function lifecycle(options: LifecycleChoice): DestinationFactory {
       name,
       hot: sqlAdapter({ server: hot.value, name }),
       pruning: sqlPruning(hot.value),
-      cold: sqlAdapter({ server: cold.value, name }),
+      cold: cold.value,
+      ...typeof options.cold !== "function" && { moveDeltas: LAKE_MOVE },
       maxAgeMs: maxAgeDays * DAY_MS,
       store,
     });
-    const destination = databaseDestination(database);
+    // With connections of its own: its transactions wait for the others'.
+    const people = materialise ? await open("hot", options.hot, context) : undefined;
+    if (people?.ok === false) {
+      await database.close();
+      return people;
+    }
+    const destination = databaseDestination(
+      database,
+      people && {
+        materialise: {
+          with: mergedTables({ database, server: people.value, store, key: `shown:${name}` }),
+          jobs: storedJobs(store, { key: `materialise:${name}` }),
+          logger,
+        },
+      },
+    );
+    await destination.resume();
     let tables: readonly TableSchema[] = [];
     let done = 0;
     let failure: Pick<TableJobStats, "attempts" | "error"> = { attempts: 0 };
@@ -120,24 +167,50 @@ export function lifecycle(options: LifecycleChoice): DestinationFactory {
         tables = Array.from(batch.tables.values(), ({ schema }) => schema);
         return destination.write(batch);
       },
-      stats: () => {
+      async stats() {
+        const shown = await destination.stats();
+        if (!shown.ok) return shown;
         const of = failure.error === undefined ? [] : tables;
         const waiting = of.map(({ table }) => [table, { waiting: true, ...failure }] as const);
-        return Promise.resolve(ok({ done, tables: new Map(waiting) }));
+        return ok({
+          done: done + shown.value.done,
+          tables: new Map([...shown.value.tables, ...waiting]),
+        });
       },
       async close() {
         stopping.abort();
         await moving;
         await destination.close();
+        await people?.value.close();
       },
     });
   };
 }
 
+type OpenDatabase = (context: DestinationContext) => Promise<Result<DatabaseAdapter>>;
+
+/** Opens a place where rows go that were not changed for long. */
+function coldPlace(cold: LifecycleChoice["cold"]): OpenDatabase {
+  if (typeof cold === "function") {
+    return async (context) => {
+      const server = await open("cold", cold, context);
+      return server.ok ? ok(sqlAdapter({ server: server.value, name: context.name })) : server;
+    };
+  }
+  const place = icebergPlace(cold);
+  return async (context) => {
+    const { gateway, name } = context;
+    const lakes = await place(context);
+    if (!lakes.ok) return lakes;
+    const destination = lakes.value.destination(gateway, name);
+    return ok(lakeDatabase({ catalogue: lakes.value.catalogue(gateway)!, destination }));
+  };
+}
+
 async function open(
+  which: string,
   opener: LifecycleChoice["hot"],
   context: DestinationContext,
-  which: string,
 ): Promise<Result<SqlServer>> {
   const server = await opener(context);
   if (server.ok) return server;

@@ -9,6 +9,7 @@ import { systemRandom, systemScheduler } from "@lakesync/core";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { MAINTAIN_USAGE, type MaintainArgs, parseMaintainArgs } from "./maintain_args.ts";
 import {
+  clearUp,
   maintainOnce,
   maintainRegularly,
   maintenanceLease,
@@ -31,7 +32,8 @@ async function main(): Promise<void> {
     process.on(signal, () => stopping.abort(new Error(signal)));
   }
   const { lakes, close } = await openLakes(args.value);
-  const { every } = args.value;
+  const { every, dryRun } = args.value;
+  if (!dryRun) await clearUp(logger);
   let well = true;
   if (every === undefined) {
     for (const { gateway, options } of lakes) {

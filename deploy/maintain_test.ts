@@ -19,11 +19,13 @@ import {
   test,
   withTempDir,
 } from "@lakesync/testing";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseMaintainArgs } from "./maintain_args.ts";
 import { maintainOnce, maintainRegularly, maintenanceLease } from "./maintaining.ts";
 
 const MAINTAIN = new URL("./maintain.ts", import.meta.url);
+const COMPACTION = new URL("../adapters/iceberg/testdata/compact_and_hang.ts", import.meta.url);
 
 async function* entriesOf(seq: number): AsyncGenerator<FlushEntry[]> {
   await Promise.resolve();
@@ -66,8 +68,10 @@ test("maintain folds the changes of a gateway's lake, and says in a dry run that
   await withTempDir(async (data) => {
     const store = fileObjectStore({ directory: join(data, "lake", "default") });
     await fill(store);
+    // Others' temporary files are none of this test's business.
+    const env = { TMPDIR: data };
     const run = async (...args: string[]) => {
-      await using script = spawnScript(MAINTAIN, { args: ["--data", data, ...args] });
+      await using script = spawnScript(MAINTAIN, { args: ["--data", data, ...args], env });
       await script.nextJson();
       const { code } = await script.kill("SIGTERM");
       return { code, events: script.stderr.trim().split("\n").filter(Boolean).map(eventOf) };
@@ -80,6 +84,28 @@ test("maintain folds the changes of a gateway's lake, and says in a dry run that
     assertEquals(scan.watermark, { epoch: "e", seq: 3 });
     assertEquals(scan.files.reduce((sum, { rows }) => sum + rows, 0), 3);
     assertEquals((await run("--every", "0")).code, 2);
+  });
+});
+
+test("maintain removes the temporary files of a compaction that was killed, but not in a dry run", async () => {
+  await withTempDir(async (data) => {
+    await fill(fileObjectStore({ directory: join(data, "lake", "default") }));
+    const env = { TMPDIR: data };
+    await using compaction = spawnScript(COMPACTION, { env });
+    assert(await compaction.nextJson() !== undefined, compaction.stderr);
+    const left = async () =>
+      (await readdir(data)).filter((name) => name.startsWith("lakesync-")).length;
+    const some = await left();
+    assert(some > 0);
+    const run = async (...args: string[]) => {
+      await using script = spawnScript(MAINTAIN, { args: ["--data", data, ...args], env });
+      assertEquals(await script.nextJson(), { event: "maintained", well: true });
+      return script.stderr.trim().split("\n").filter(Boolean).map(eventOf);
+    };
+    assertEquals([await run(), await left()], [["maintain.compact"], some]);
+    await compaction.kill("SIGKILL");
+    assertEquals([await run("--dry-run"), await left()], [[], some]);
+    assertEquals([await run(), await left()], [["maintain.scratch"], 0]);
   });
 });
 

@@ -1,4 +1,8 @@
-import { maintainLake, type MaintainLakeOptions } from "@lakesync/adapter-iceberg";
+import {
+  maintainLake,
+  type MaintainLakeOptions,
+  removeAbandonedScratch,
+} from "@lakesync/adapter-iceberg";
 import type { MaintenanceLease, MaintenanceStep } from "@lakesync/adapter-iceberg";
 import { ok } from "@lakesync/core";
 import type { Logger, LogStore, Random, Result, Scheduler } from "@lakesync/core";
@@ -34,6 +38,22 @@ export function maintenanceLease(
     acquire: () => store.acquireLease(LEASE, { holder, ttlMs }),
     release: () => store.releaseLease(LEASE, { holder }),
   };
+}
+
+/**
+ * Removes what compactions of processes that were killed have left among this machine's temporary files.
+ *
+ * @param logger Where it is told.
+ * @returns Resolves when that is done; that it cannot be is told, too, and keeps nobody from his work.
+ */
+export async function clearUp(logger: Logger): Promise<void> {
+  const removed = await removeAbandonedScratch();
+  if (!removed.ok) {
+    const { code, message } = removed.error;
+    logger.log("warn", "maintain.scratch", { code, message });
+  } else if (removed.value.length > 0) {
+    logger.log("info", "maintain.scratch", { removed: removed.value });
+  }
 }
 
 /**

@@ -36,7 +36,9 @@ export {
 export type { FlushThresholds } from "./flushing.ts";
 export type { GatewaysOptions } from "./gateways.ts";
 export type { CatalogueChoice, LakeChoice, MaintainChoice } from "./lake_choice.ts";
+export { iceberg, type IcebergOptions } from "./iceberg_destination.ts";
 export { icebergSource, type IcebergSourceOptions } from "./iceberg_source.ts";
+export { lakeDatabase, type LakeDatabaseOptions } from "./lake_database.ts";
 export { lakeStates } from "./lake_states.ts";
 export { lifecycle, type LifecycleChoice } from "./lifecycle.ts";
 export type { Pages } from "./pages.ts";

@@ -1,10 +1,15 @@
 // A log that was reset or restored from an older backup, real clients and real HTTP between them.
 import { cp, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileObjectStore } from "@lakesync/adapter-file";
+import { filesCatalogue } from "@lakesync/adapter-iceberg";
 import { type Client, createClient } from "@lakesync/client";
 import { defineTable, string, unwrapOrThrow } from "@lakesync/core";
+import { openSqliteLogStore } from "@lakesync/gateway";
 import { test, withTempDir } from "@lakesync/testing";
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
+import { gatewayPaths } from "./gateway_paths.ts";
+import { rebuildLog } from "./rebuild_log.ts";
 import { type RunningServer, startServer } from "./server.ts";
 
 const notes = defineTable("notes", { text: string() });
@@ -42,14 +47,30 @@ class World {
     await this.server.stop();
   }
 
-  /** What is on the server's disk now, to be put back. */
-  async backup(): Promise<() => Promise<void>> {
+  /** What is on the server's disk now, or in one folder of it, to be put back. */
+  async backup(folder = ""): Promise<() => Promise<void>> {
+    const there = join(this.#data, folder);
     const copy = join(this.#directory, "backup");
-    await cp(this.#data, copy, { recursive: true });
+    await cp(there, copy, { recursive: true });
     return async () => {
-      await rm(this.#data, { recursive: true });
-      await cp(copy, this.#data, { recursive: true });
+      await rm(there, { recursive: true });
+      await cp(copy, there, { recursive: true });
     };
+  }
+
+  /** The first gateway is flushed to its lake: how far it is then, or why it is not. */
+  async flush(): Promise<number | string> {
+    const flushed = await this.server.gateways[0]!.flush();
+    return flushed.ok ? flushed.value.flushedSeq : flushed.error.message;
+  }
+
+  /** The operator has the first gateway's log made anew from its lake. */
+  async rebuild(): Promise<void> {
+    const { log, lake } = gatewayPaths(this.#data, "default");
+    await rm(dirname(log), { recursive: true });
+    const store = unwrapOrThrow(await openSqliteLogStore({ path: log }));
+    const catalogue = filesCatalogue(fileObjectStore({ directory: lake }));
+    unwrapOrThrow(await rebuildLog({ catalogue, store, id: "default" }));
   }
 
   /** The disk of the first gateway is lost, its lake too. */
@@ -165,6 +186,40 @@ test("clients notice a log that was made anew, and fill it again", async () => {
     assertEquals(await world.shown("bob"), ["a1", "a2", "b1"]);
     assertEquals(await world.rowsOnGateway(), 3);
     assertEquals(await world.shown("alice", "other"), ["x1"]);
+    await world.stop();
+  });
+});
+
+test("a log that was restored behind its lake is refused by it for good, and made anew from it goes on", async () => {
+  await withTempDir(async (directory) => {
+    const world = new World(directory);
+    await world.start();
+    await world.write("alice", ["a1"]);
+    assertEquals(await world.flush(), 1);
+    await world.stop();
+    const restore = await world.backup("gateways");
+    await world.start();
+    await world.write("alice", ["a2", "a3"]);
+    assertEquals(await world.flush(), 3);
+    await world.stop();
+    await restore();
+
+    await world.start();
+    assertMatch(String(await world.flush()), /"notes".*up to seq 3, and the log ends at seq 1/);
+    await world.write("bob", ["b1", "b2", "b3"]);
+    assertMatch(String(await world.flush()), /the log has other entries up to there/);
+    await world.stop();
+    await world.start();
+    assertMatch(String(await world.flush()), /restored from an older backup; make the log anew/);
+    await world.stop();
+
+    await world.rebuild();
+    await world.start();
+    const all = ["a1", "a2", "a3", "b1", "b2", "b3"];
+    await world.shown("bob");
+    assertEquals(await world.shown("alice"), all);
+    assertEquals(await world.shown("bob"), all);
+    assertEquals(await world.flush(), 6);
     await world.stop();
   });
 });

@@ -8,7 +8,7 @@ import process from "node:process";
 import { type LakeSyncError, type Logger, toLakeSyncError } from "@lakesync/core";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { type Lakes, openLakes } from "./lake.ts";
-import { maintainOnce } from "./maintaining.ts";
+import { clearUp, maintainOnce } from "./maintaining.ts";
 import type { UpkeepLakes, UpkeepNews, UpkeepOrder } from "./upkeep_messages.ts";
 
 /** A worker's own side of its channel, in Deno and Bun alike. */
@@ -39,6 +39,7 @@ thread.onmessage = ({ data: order }) => {
 async function see(gateway: string): Promise<boolean | undefined> {
   const { data, choice } = about!;
   if (lakes === undefined) {
+    await clearUp(logger);
     const directory = (id: string) => gatewayPaths(data, id).lake;
     const opened = await openLakes({ choice, directory, env: process.env });
     if (!opened.ok) return failed(gateway, opened.error);

@@ -1,4 +1,12 @@
-import type { Destination, DestinationStats, ErrorCode, Result, Scheduler } from "@lakesync/core";
+import type {
+  Destination,
+  DestinationStats,
+  ErrorCode,
+  LakeSyncError,
+  LogSeq,
+  Result,
+  Scheduler,
+} from "@lakesync/core";
 import type { LaneFailure } from "./flush_lane.ts";
 
 /** How long stats wait for a destination, in ms. */
@@ -20,6 +28,8 @@ export interface DestinationState extends Partial<FailureStats> {
   readonly lag: number;
   /** Whether it needs entries that the log no longer has. */
   readonly cutOff: boolean;
+  /** Its tables that fail where others go on, and why; left out for none. */
+  readonly failing?: { readonly [table: string]: FailureStats["error"] };
   /** What it does behind flushes: tables for people that it keeps, say. */
   readonly behind?: {
     /** How many jobs were done. */
@@ -27,6 +37,12 @@ export interface DestinationState extends Partial<FailureStats> {
     /** Tables of which a job waits or runs, or something has to be told. */
     readonly tables: { readonly [table: string]: TableState };
   };
+}
+
+/** What an operator sees of a destination that all shards of a router have. */
+export interface SharedDestinationState extends Omit<DestinationState, "flushedSeq"> {
+  /** How far it is, by shard. */
+  readonly flushedSeq: LogSeq;
 }
 
 /** What an operator sees of a table behind flushes. */
@@ -55,6 +71,7 @@ export async function destinationState(
     lag: head - flushedSeq,
     cutOff: flushedSeq < trimmed,
     ...failureState(failure),
+    ...(failure !== undefined && failure.tables.size > 0 && { failing: failingOf(failure) }),
     ...(behind?.ok === true && { behind: behindState(behind.value) }),
   };
 }
@@ -84,8 +101,45 @@ function behindState({ done, tables }: DestinationStats): NonNullable<Destinatio
   return { done, tables: Object.fromEntries(states) };
 }
 
-function failureState(failure: Partial<LaneFailure> | undefined): Partial<FailureStats> {
+function failureState(
+  failure: Partial<Pick<LaneFailure, "attempts" | "error">> | undefined,
+): Partial<FailureStats> {
   const { attempts = 0, error } = failure ?? {};
-  if (error === undefined) return {};
-  return { attempts, error: { code: error.code, message: error.message } };
+  return error === undefined ? {} : { attempts, error: errorState(error) };
+}
+
+function failingOf({ tables }: LaneFailure): NonNullable<DestinationState["failing"]> {
+  return Object.fromEntries(Array.from(tables, ([table, error]) => [table, errorState(error)]));
+}
+
+function errorState({ code, message }: LakeSyncError): FailureStats["error"] {
+  return { code, message };
+}
+
+/**
+ * A destination of several shards as one: of each it has other tables.
+ *
+ * @param shards How it is for each, by the shards' ids.
+ * @returns All of it; what fails is that of the shard that fails most often in a row.
+ */
+export function joinedState(
+  shards: ReadonlyMap<string, DestinationState>,
+): SharedDestinationState {
+  const states = [...shards.values()];
+  const { attempts, error } = states.toSorted((a, b) => (b.attempts ?? 0) - (a.attempts ?? 0))[0]!;
+  const failing = states.flatMap(({ failing = {} }) => Object.entries(failing));
+  const behind = states.flatMap(({ behind }) => behind ?? []);
+  return {
+    flushedSeq: Object.fromEntries(Array.from(shards, ([id, { flushedSeq }]) => [id, flushedSeq])),
+    lag: states.reduce((sum, { lag }) => sum + lag, 0),
+    cutOff: states.some(({ cutOff }) => cutOff),
+    ...(error !== undefined && { attempts, error }),
+    ...(failing.length > 0 && { failing: Object.fromEntries(failing) }),
+    ...(behind.length > 0 && {
+      behind: {
+        done: behind.reduce((sum, { done }) => sum + done, 0),
+        tables: Object.fromEntries(behind.flatMap(({ tables }) => Object.entries(tables))),
+      },
+    }),
+  };
 }

@@ -104,6 +104,32 @@ test("while a destination hangs, the primary goes on; given up, it is tried agai
   await flusher.close();
 });
 
+test("a destination that is slow, without a sign, is given more time at each try and gets through once", async () => {
+  const clock = new ManualClock();
+  const store = memoryLogStore({ clock });
+  const { flusher, second, logged } = open({ clock, store });
+  let given: AbortSignal | undefined;
+  // It begins from the start each time, and needs more than three times as long as it is waited for.
+  second.before = async ({ signal }) => {
+    given = signal;
+    await clock.delay(3.5 * STALL_MS, { signal: signal! });
+    signal!.throwIfAborted();
+  };
+  await grow(store);
+  unwrapOrThrow(await flusher.flush());
+  await clock.advance(STALL_MS);
+  assertEquals([logged, given?.aborted], [[["flush.failed", "TIMEOUT"]], true]);
+  await grow(store);
+  unwrapOrThrow(await flusher.flush());
+  await clock.advance(1_000 + 2 * STALL_MS);
+  assertEquals(logged.length, 2);
+  await clock.advance(2_000 + 4 * STALL_MS);
+  assertEquals(logged.length, 2);
+  assertEquals(second.seqs("todos"), await seqsOf(store, "todos"));
+  assertEquals([second.writes, flusher.failures().size], [3, 0]);
+  await flusher.close();
+});
+
 test("a destination that fails 50 times is tried again with growing pauses, and then has everything once", async () => {
   const clock = new ManualClock();
   const store = memoryLogStore({ clock });

@@ -11,7 +11,7 @@ import {
 } from "@lakesync/core";
 import { type FlushRun, planBatch, type PlannedBatch } from "./flush_plan.ts";
 import { readProgress, type TableProgress, writeProgress } from "./flush_progress.ts";
-import { writeBatch } from "./flush_write.ts";
+import { STALL_MS, writeBatch } from "./flush_write.ts";
 
 /** What a {@linkcode FlushLane} works on. */
 export interface LaneOptions {
@@ -35,6 +35,8 @@ export interface LaneFailure {
   readonly error: LakeSyncError;
   /** How often in a row. */
   readonly attempts: number;
+  /** The tables that it was about, each with its own; none where it was about all of them. */
+  readonly tables: ReadonlyMap<string, LakeSyncError>;
 }
 
 const LEASE_MS = 60_000;
@@ -43,6 +45,8 @@ const ATTEMPTS = 5;
 /** What a lane that works behind others waits after a failure: twice as long after each further one. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 300_000;
+/** How often the time is doubled, at the most, that a destination may go without a sign. */
+const MAX_DOUBLINGS = 4;
 
 /** Takes the log to one destination, by its own watermark, lease and pace. */
 export class FlushLane {
@@ -50,6 +54,10 @@ export class FlushLane {
   #running: Promise<Result<LaneReport>> | undefined;
   #next: Promise<Result<LaneReport>> | undefined;
   #failure: LaneFailure | undefined;
+  /** The tables that fail in the flush under way. */
+  #failed: ReadonlyMap<string, LakeSyncError> = new Map();
+  /** How often in a row the destination gave no sign. */
+  #stalls = 0;
   /** Ends the pause that it makes after a failure. */
   #pause: AbortController | undefined;
 
@@ -131,7 +139,7 @@ export class FlushLane {
     else {
       const { error } = flushed;
       const attempts = (this.#failure?.attempts ?? 0) + 1;
-      this.#failure = { error, attempts };
+      this.#failure = { error, attempts, tables: this.#failed };
       const { code, message } = error;
       logger.log("error", "flush.failed", { destination, attempts, code, message });
     }
@@ -147,7 +155,9 @@ export class FlushLane {
     if (!before.ok) return before;
     const { flushedSeq, tables } = before.value;
     const progress = new Map(tables);
-    const run: FlushRun = { head: seq, signal, flushedSeq, progress, failed: new Map() };
+    const failed = new Map<string, LakeSyncError>();
+    this.#failed = failed;
+    const run: FlushRun = { head: seq, signal, flushedSeq, progress, failed };
     const total = { deltas: 0, objects: 0 };
     for (let attempt = 0; attempt < ATTEMPTS;) {
       const lease = await this.#renewLease();
@@ -183,8 +193,12 @@ export class FlushLane {
     { run, total }: { run: FlushRun; total: { deltas: number; objects: number } },
   ): Promise<Result<"done" | "moved">> {
     const { destination, scheduler } = this.#options;
-    const written = await writeBatch(destination, batch, { scheduler });
+    // One that hangs is to be tried again soon; one that is slow has to get through in the end.
+    const patienceMs = STALL_MS * 2 ** Math.min(this.#stalls, MAX_DOUBLINGS);
+    const written = await writeBatch(destination, batch, { scheduler, patienceMs });
     await snapshot?.close();
+    const isStall = !written.ok && written.error.code === "TIMEOUT";
+    this.#stalls = isStall ? this.#stalls + 1 : 0;
     if (!written.ok) return written;
     let moved = false;
     for (const [table, { from }] of batch.tables) {

@@ -1,7 +1,6 @@
 import {
   type Delta,
   type Destination,
-  err,
   type FlushBatch,
   type FlushEntry,
   type FlushTable,
@@ -16,6 +15,7 @@ import {
   type Watermark,
 } from "@lakesync/core";
 import { sameMark, type TableProgress } from "./flush_progress.ts";
+import { isOfThisLog } from "./flush_history.ts";
 import { readMarks } from "./flush_write.ts";
 import { planRebuild } from "./rebuild.ts";
 
@@ -76,10 +76,10 @@ export async function planBatch(
       const to = await batchEnd(store, first, run.head);
       if (!to.ok) return to;
       const batch: FlushBatch = {
-        id: `${store.epoch}-${first}-${to.value}`,
-        to: { epoch: store.epoch, seq: to.value },
+        id: `${store.epoch}-${first}-${to.value.seq}`,
+        to: to.value,
         tables,
-        entries: readEntries(store, { after: first, through: to.value, starts }),
+        entries: readEntries(store, { after: first, through: to.value.seq, starts }),
         ...(run.signal !== undefined && { signal: run.signal }),
       };
       return ok({ batch });
@@ -107,7 +107,7 @@ interface Tables {
 
 /** The tables that a batch may touch, and from where on. */
 async function lookAtTables(context: PlanContext, run: FlushRun): Promise<Result<Tables>> {
-  const { store, destination } = context;
+  const { store } = context;
   // Read after the head: a table's schema is stored before its first entry.
   const today = await context.tables();
   if (!today.ok) return today;
@@ -122,18 +122,15 @@ async function lookAtTables(context: PlanContext, run: FlushRun): Promise<Result
     const from = marks.value.get(table);
     // Of another epoch's data nothing is in this log.
     const has = from?.epoch === store.epoch ? from.seq : 0;
-    if (has > run.head) {
-      // Another flusher may have gone on meanwhile, but not beyond the log.
-      const present = await store.head();
-      if (!present.ok) return present;
-      if (has > present.value.seq) {
-        return err(aheadOfLog(destination, table, from, present.value.seq));
-      }
-    }
     // One that is as it was left has everything, though without news it keeps an older watermark.
     // Any other went on, was rolled back, lost or replaced: only its own watermark counts.
     const known = run.progress.get(table);
-    const left = sameMark(from, known?.mark) ? known?.through ?? run.flushedSeq : 0;
+    const isAsLeft = sameMark(from, known?.mark);
+    if (from !== undefined && has > 0 && !isAsLeft) {
+      const written = await isOfThisLog(context, { table, mark: from });
+      if (!written.ok) return written;
+    }
+    const left = isAsLeft ? known?.through ?? run.flushedSeq : 0;
     const through = Math.max(has, left);
     starts.set(table, through);
     tables.set(table, { schema, from });
@@ -184,11 +181,15 @@ async function behindTrim(
 }
 
 /** Where a batch that begins after `first` ends: between transactions. */
-async function batchEnd(store: LogStore, first: number, head: number): Promise<Result<number>> {
+async function batchEnd(store: LogStore, first: number, head: number): Promise<Result<Watermark>> {
   const end = first + BATCH_SEQS;
-  if (end >= head) return ok(head);
-  const read = await store.read(end - 1, { limit: 1 });
-  return read.ok ? ok(read.value[0]?.txLast ?? head) : read;
+  const read = end < head ? await store.read(end - 1, { limit: 1 }) : ok([]);
+  if (!read.ok) return read;
+  const seq = read.value[0]?.txLast ?? head;
+  const hash = await store.hashAt(seq);
+  if (!hash.ok) return hash;
+  const { epoch } = store;
+  return ok({ epoch, seq, ...(hash.value !== undefined && { hash: hash.value }) });
 }
 
 async function* readEntries(
@@ -224,18 +225,5 @@ function trimmedError(
       after + 1
     } on, which is trimmed: restore it from a backup, or drop it and the next flush rebuilds it`,
     { details: { table, after } },
-  );
-}
-
-function aheadOfLog(
-  destination: Destination,
-  table: string,
-  from: Watermark | undefined,
-  head: number,
-): LakeSyncError {
-  return new LakeSyncError(
-    "CONFLICT",
-    `Table "${table}" of destination "${destination.name}" is at seq ${from?.seq} and the log only at ${head}: the log was restored from an older backup, give the gateway a new log or the destination a new location`,
-    { details: { table, watermark: from?.seq ?? null, head } },
   );
 }

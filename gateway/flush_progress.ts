@@ -16,14 +16,15 @@ export interface Progress {
   readonly tables: ReadonlyMap<string, TableProgress>;
 }
 
-/** As it is stored. `through` is left out where it is `flushedSeq`. */
+/** As it is stored. `through` is left out, or null, where it is `flushedSeq`. */
 interface Note {
   readonly flushedSeq: number;
   readonly marks: readonly (readonly [
     table: string,
     epoch: string | null,
     seq: number,
-    through?: number,
+    through?: number | null,
+    hash?: string,
   ])[];
 }
 
@@ -37,8 +38,9 @@ export async function readProgress(
   if (stored.value === undefined) return ok({ flushedSeq: 0, tables: new Map() });
   const { flushedSeq, marks } = JSON.parse(stored.value) as Note;
   const tables = new Map<string, TableProgress>();
-  for (const [table, epoch, seq, through = flushedSeq] of marks) {
-    tables.set(table, { mark: epoch === null ? undefined : { epoch, seq }, through });
+  for (const [table, epoch, seq, through, hash] of marks) {
+    const mark = epoch === null ? undefined : { epoch, seq, ...(hash !== undefined && { hash }) };
+    tables.set(table, { mark, through: through ?? flushedSeq });
   }
   return ok({ flushedSeq, tables });
 }
@@ -55,15 +57,18 @@ export async function writeProgress(
   const marks: Note["marks"][number][] = [];
   for (const [table, { mark, through }] of tables) {
     if (mark === undefined && through === flushedSeq) continue;
-    const ahead = through === flushedSeq ? [] as const : [through] as const;
-    marks.push([table, mark?.epoch ?? null, mark?.seq ?? 0, ...ahead]);
+    const { epoch = null, seq = 0, hash } = mark ?? {};
+    const ahead = through === flushedSeq ? null : through;
+    if (hash !== undefined) marks.push([table, epoch, seq, ahead, hash]);
+    else marks.push(ahead === null ? [table, epoch, seq] : [table, epoch, seq, ahead]);
   }
   return await store.setValue(keyOf(destination), JSON.stringify({ flushedSeq, marks }));
 }
 
-/** Whether two watermarks are one. */
+/** Whether two watermarks are one, as far as is known. */
 export function sameMark(a: Watermark | undefined, b: Watermark | undefined): boolean {
-  return a?.epoch === b?.epoch && a?.seq === b?.seq;
+  if (a?.epoch !== b?.epoch || a?.seq !== b?.seq) return false;
+  return a?.hash === undefined || b?.hash === undefined || a.hash === b.hash;
 }
 
 function keyOf(destination: string): string {

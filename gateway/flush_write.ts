@@ -10,7 +10,7 @@ import {
   type Watermark,
 } from "@lakesync/core";
 
-/** A destination that neither reads on nor answers for so long is given up for this time, in ms. */
+/** A destination that neither reads on nor answers for so long is given up for this time at first, in ms. */
 export const STALL_MS = 600_000;
 
 /** Asks a destination how far its tables are. */
@@ -18,7 +18,9 @@ export function readMarks(
   destination: Destination,
   options: { tables: readonly string[]; scheduler: Scheduler },
 ): Promise<Result<ReadonlyMap<string, Watermark>>> {
-  return watched(destination, options.scheduler, () => destination.watermarks(options.tables));
+  const { tables, scheduler } = options;
+  const patience = { scheduler, patienceMs: STALL_MS };
+  return watched(destination, patience, () => destination.watermarks(tables));
 }
 
 /**
@@ -28,9 +30,9 @@ export function readMarks(
 export function writeBatch(
   destination: Destination,
   batch: FlushBatch,
-  options: { scheduler: Scheduler },
+  options: Patience,
 ): Promise<Result<ReadonlyMap<string, FlushOutcome>>> {
-  return watched(destination, options.scheduler, (signs) => {
+  return watched(destination, options, (signs) => {
     const signal = AbortSignal.any([signs.signal, ...batch.signal ? [batch.signal] : []]);
     async function* entries() {
       for await (const chunk of batch.entries) {
@@ -44,6 +46,12 @@ export function writeBatch(
   });
 }
 
+interface Patience {
+  readonly scheduler: Scheduler;
+  /** How long a destination may go without a sign, in ms. */
+  readonly patienceMs: number;
+}
+
 interface Signs {
   /** Aborts what hangs. */
   readonly signal: AbortSignal;
@@ -53,7 +61,7 @@ interface Signs {
 
 async function watched<T>(
   { name }: Destination,
-  scheduler: Scheduler,
+  { scheduler, patienceMs }: Patience,
   body: (signs: Signs) => Promise<Result<T>>,
 ): Promise<Result<T>> {
   const giveUp = new AbortController();
@@ -62,11 +70,11 @@ async function watched<T>(
   const stalled = async (): Promise<Result<T>> => {
     for (let seen = -1; seen !== signs && !ended.signal.aborted;) {
       seen = signs;
-      await scheduler.delay(STALL_MS, { signal: ended.signal });
+      await scheduler.delay(patienceMs, { signal: ended.signal });
     }
     const message = `Destination "${name}" gave no sign for ${
-      STALL_MS / 60_000
-    } minutes: see whether it answers, what it lacks is tried again`;
+      patienceMs / 60_000
+    } minutes: see whether it answers, what it lacks is tried again, with more time`;
     const error = new LakeSyncError("TIMEOUT", message);
     giveUp.abort(error);
     return err(error);

@@ -1,5 +1,4 @@
 import {
-  type Destination,
   err,
   LakeSyncError,
   type Logger,
@@ -16,33 +15,27 @@ import {
   type TableSchema,
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
-import { CheckpointCache } from "./checkpoint_cache.ts";
-import { CheckpointObjects } from "./checkpoint_objects.ts";
-import { checkpointView } from "./checkpoint_view.ts";
-import { Checkpoints, type CheckpointStream } from "./checkpoints.ts";
-import { destinationState } from "./destination_stats.ts";
+import type { CheckpointStream } from "./checkpoints.ts";
 import { type FlushedUpTo, Flusher, type FlushOptions, type FlushReport } from "./flush.ts";
 import type {
   GatewayOptions,
   GatewayStats,
   IngestOptions,
-  MaintenanceStats,
   PreparedPush,
 } from "./gateway_options.ts";
+import { gatewayStats } from "./gateway_stats.ts";
 import { ingest, type IngestReport } from "./ingest.ts";
+import { KeptCheckpoints } from "./kept_checkpoints.ts";
 import { DEFAULT_LIMITS, type GatewayLimits } from "./limits.ts";
 import { type PageAnswer, type PageReader, PageSource } from "./page_source.ts";
 import { PastEffects } from "./past_effects.ts";
-import { noSuchSource, parsePull } from "./pull.ts";
-import { appendPush, type DecodedPush, decodePush } from "./push.ts";
+import { parsePull } from "./pull.ts";
+import { PushIntake } from "./push_intake.ts";
 import { trimLog } from "./retention.ts";
 import { Memberships } from "./memberships.ts";
 import { RulesRegistry } from "./rules_registry.ts";
-import { SchemaRegistry, type SchemaSet } from "./schema_registry.ts";
-import { serverStamp } from "./server_clock.ts";
-import { pullSource, sourceDigest } from "./source_pull.ts";
-import { CallerView } from "./caller_view.ts";
-import { bindRules } from "./joined_page.ts";
+import { SchemaRegistry } from "./schema_registry.ts";
+import { SourcePages } from "./source_pages.ts";
 import type { GatewayService } from "./service.ts";
 import { withWait } from "./wait.ts";
 import { Wakeups } from "./wakeups.ts";
@@ -70,14 +63,11 @@ export class Gateway implements GatewayService {
   readonly limits: GatewayLimits;
   readonly #schema: SchemaRegistry;
   readonly #rules: RulesRegistry;
-  readonly #memberships: Memberships;
   readonly #flusher: Flusher;
-  readonly #destinations: readonly Destination[];
-  readonly #sources: ReadonlyMap<string, Source>;
-  readonly #maintenance: () => MaintenanceStats | undefined;
-  readonly #checkpoints: Checkpoints;
-  readonly #checkpointCache: CheckpointCache | undefined;
-  readonly #checkpointObjects: CheckpointObjects | undefined;
+  readonly #pushes: PushIntake;
+  readonly #sources: SourcePages;
+  readonly #stats: () => Promise<Result<GatewayStats>>;
+  readonly #checkpoints: KeptCheckpoints;
   /** Waiting. */
   readonly scheduler: Scheduler;
   readonly #logger: Logger;
@@ -91,60 +81,46 @@ export class Gateway implements GatewayService {
     options: GatewayOptions,
     parts: { schema: SchemaRegistry; rules: RulesRegistry },
   ) {
+    const {
+      store,
+      destinations = [],
+      sources = [],
+      random = systemRandom,
+      scheduler = systemScheduler,
+      logger = silentLogger,
+      maintenance = () => undefined,
+    } = options;
+    const { schema, rules } = parts;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const memberships = new Memberships(store);
+    const closing = this.#closing.signal;
+    const judging = { store, schema, rules, memberships, limits };
+    const making = { store, random, scheduler, logger };
     this.id = options.id;
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.store = options.store;
-    this.#schema = parts.schema;
-    this.#rules = parts.rules;
-    this.#sources = new Map(options.sources?.map((source) => [source.name, source]));
-    this.#maintenance = options.maintenance ?? (() => undefined);
-    this.#memberships = new Memberships(options.store);
-    this.scheduler = options.scheduler ?? systemScheduler;
-    this.#logger = options.logger ?? silentLogger;
-    const { checkpointCache, random = systemRandom } = options;
-    this.#checkpointCache = checkpointCache &&
-      new CheckpointCache(checkpointCache, {
-        // An id may be "." or have a "~", a key's segment may not.
-        prefix: `gateway-${this.id.replaceAll("~", "%7E")}`,
-        random,
-        scheduler: this.scheduler,
-        logger: this.#logger,
-      });
-    const { checkpointObjects: objects } = options;
-    this.#checkpointObjects = objects && new CheckpointObjects({
-      objects,
-      prefix: `gateway-${this.id.replaceAll("~", "%7E")}`,
-      log: this.store,
-      random,
-      logger: this.#logger,
-      closing: this.#closing.signal,
-    });
-    this.#checkpoints = new Checkpoints({
-      objects: this.#checkpointObjects,
-      store: this.store,
-      cache: this.#checkpointCache,
-      maxLag: this.limits.checkpointLag,
-      closing: this.#closing.signal,
-    });
-    this.#flusher = new Flusher({
-      store: options.store,
-      destinations: options.destinations ?? [],
-      tables: () => this.schema(),
-      random: options.random ?? systemRandom,
-      scheduler: this.scheduler,
-      logger: this.#logger,
-    });
-    this.#destinations = options.destinations ?? [];
+    this.store = store;
+    this.limits = limits;
+    this.scheduler = scheduler;
+    this.#schema = schema;
+    this.#rules = rules;
+    this.#logger = logger;
+    this.#checkpoints = new KeptCheckpoints(options, { ...judging, ...making, closing });
+    const flusher = new Flusher({ ...making, destinations, tables: () => this.schema() });
+    this.#flusher = flusher;
+    this.#pushes = new PushIntake(judging);
+    this.#sources = new SourcePages(sources, { ...judging, closing });
+    const past = new PastEffects(store);
     this.#pages = new PageSource({
-      store: options.store,
-      rules: this.#rules,
-      past: new PastEffects(options.store),
-      memberships: this.#memberships,
+      store,
+      rules,
+      past,
+      memberships,
       wakeups: this.#wakeups,
-      closing: this.#closing.signal,
+      closing,
     });
+    const told = { store, schema, scheduler, flusher, destinations, maintenance };
+    this.#stats = () => gatewayStats(told);
     // Other instances append as well: the store tells of all of them.
-    this.#unsubscribe = this.store.subscribe(() => this.#wakeups.wake());
+    this.#unsubscribe = store.subscribe(() => this.#wakeups.wake());
   }
 
   /** The tables as far as this instance has seen them; {@linkcode Gateway.schema} asks the store. */
@@ -166,14 +142,8 @@ export class Gateway implements GatewayService {
    * @returns The answer, once what it accepted is on stable storage; an error where all of it is
    * refused.
    */
-  async push(body: unknown, caller: Caller): Promise<Result<PushAnswer>> {
-    const prepared = await this.preparePush(body, caller);
-    if (!prepared.ok) return prepared;
-    const appended = await prepared.value.append();
-    if (!appended.ok) return appended;
-    const serverHlc = await serverStamp(this.store);
-    if (!serverHlc.ok) return serverHlc;
-    return ok({ ...appended.value, serverHlc: serverHlc.value });
+  push(body: unknown, caller: Caller): Promise<Result<PushAnswer>> {
+    return this.#pushes.push(body, caller);
   }
 
   /**
@@ -183,30 +153,8 @@ export class Gateway implements GatewayService {
    * @param caller Who sent it.
    * @returns What appends it; an error where all of it is refused.
    */
-  async preparePush(body: unknown, caller: Caller): Promise<Result<PreparedPush>> {
-    const decoded = await this.#decode(body, caller);
-    if (!decoded.ok) return decoded;
-    return ok({
-      append: ({ late = false } = {}) =>
-        appendPush(this.store, decoded.value, {
-          limits: this.limits,
-          rules: this.#rules,
-          memberships: this.#memberships,
-          late,
-        }),
-    });
-  }
-
-  async #decode(body: unknown, caller: Caller): Promise<Result<DecodedPush>> {
-    const decodeBy = ({ index, version }: SchemaSet) =>
-      decodePush(body, { caller, tables: index, schemaVersion: version, limits: this.limits });
-    const { known } = this.#schema;
-    const decoded = decodeBy(known);
-    if (!blamesSchema(decoded)) return decoded;
-    // Another instance may have been given a newer schema.
-    const current = await this.#schema.current();
-    if (!current.ok) return current;
-    return current.value === known ? decoded : decodeBy(current.value);
+  preparePush(body: unknown, caller: Caller): Promise<Result<PreparedPush>> {
+    return this.#pushes.prepare(body, caller);
   }
 
   /**
@@ -221,7 +169,7 @@ export class Gateway implements GatewayService {
     context: { caller: Caller; signal?: AbortSignal },
   ): Promise<Result<PageAnswer>> {
     const source = query.get("source");
-    if (source !== null) return await this.#pullSource(source, query, context);
+    if (source !== null) return await this.#sources.pull(source, query, context);
     const parsed = parsePull(query, { caller: context.caller, limits: this.limits });
     if (!parsed.ok) return parsed;
     const { wait } = parsed.value;
@@ -232,40 +180,6 @@ export class Gateway implements GatewayService {
       scheduler: this.scheduler,
       ends: [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])],
     });
-  }
-
-  async #pullSource(
-    name: string,
-    query: URLSearchParams,
-    context: { caller: Caller; signal?: AbortSignal },
-  ): Promise<Result<PageAnswer>> {
-    const source = this.#sources.get(name);
-    if (source === undefined) return noSuchSource();
-    const pull = new URLSearchParams(query);
-    pull.delete("source");
-    const params = parsePull(pull, { caller: context.caller, limits: this.limits });
-    if (!params.ok) return params;
-    const view = await CallerView.open(this.#rules, params.value);
-    if (!view.ok) return view;
-    const head = await this.store.head();
-    if (!head.ok) return head;
-    const rules = await bindRules(view.value.rules, head.value.seq, this.#memberships);
-    if (!rules.ok) return rules;
-    const schema = await this.#schema.current();
-    if (!schema.ok) return schema;
-    const ends = [this.#closing.signal, ...(context.signal === undefined ? [] : [context.signal])];
-    const page = await pullSource(source, {
-      params: params.value,
-      digest: sourceDigest(name, view.value.digest),
-      rules: rules.value,
-      tables: schema.value.index,
-      store: this.store,
-      maxBytes: this.limits.pageBytes,
-      signal: AbortSignal.any(ends),
-    });
-    // Looked at afterwards, as for pages of the log.
-    const stands = page.ok ? await view.value.stands() : page;
-    return stands.ok ? page : stands;
   }
 
   /**
@@ -293,24 +207,11 @@ export class Gateway implements GatewayService {
    * @param context Who asks, and the tag of what it has.
    * @returns Whether it does.
    */
-  async hasCheckpoint(
+  hasCheckpoint(
     query: URLSearchParams,
     context: { caller: Caller; tag: string },
   ): Promise<Result<boolean>> {
-    const asked = await this.#asked(query, context.caller);
-    if (!asked.ok) return asked;
-    const { view, atLeast } = asked.value;
-    return await this.#checkpoints.isUnchanged(view, { atLeast, tag: context.tag });
-  }
-
-  #asked(query: URLSearchParams, caller: Caller): ReturnType<typeof checkpointView> {
-    return checkpointView(query, {
-      caller,
-      limits: this.limits,
-      schema: () => this.schema(),
-      rules: this.#rules,
-      memberships: this.#memberships,
-    });
+    return this.#checkpoints.has(query, context);
   }
 
   /**
@@ -320,14 +221,11 @@ export class Gateway implements GatewayService {
    * @param context Who asks, and what ends the stream early.
    * @returns Its lines, which show one exact position of the log.
    */
-  async checkpoint(
+  checkpoint(
     query: URLSearchParams,
     context: { caller: Caller; signal?: AbortSignal },
   ): Promise<Result<CheckpointStream>> {
-    const asked = await this.#asked(query, context.caller);
-    if (!asked.ok) return asked;
-    const { view, atLeast } = asked.value;
-    return await this.#checkpoints.open(view, { atLeast, signal: context.signal });
+    return this.#checkpoints.open(query, context);
   }
 
   /**
@@ -404,38 +302,8 @@ export class Gateway implements GatewayService {
   }
 
   /** What an operator sees. */
-  async stats(): Promise<Result<GatewayStats>> {
-    const stats = await this.store.stats();
-    if (!stats.ok) return stats;
-    const seqs = await this.#flusher.flushedSeqs();
-    if (!seqs.ok) return seqs;
-    const schema = await this.schema();
-    if (!schema.ok) return schema;
-    const { head, trimmed, rows, clients } = stats.value;
-    const tables = schema.value.map(({ table }) =>
-      [table, { rows: rows.get(table) ?? 0 }] as const
-    );
-    const failures = this.#flusher.failures();
-    const destinations = await Promise.all(this.#destinations.map(async (destination) => {
-      const { name } = destination;
-      const flushedSeq = seqs.value.get(name)!;
-      const failure = failures.get(name);
-      const of = { flushedSeq, head, trimmed, failure, scheduler: this.scheduler };
-      return [name, await destinationState(destination, of)] as const;
-    }));
-    const maintenance = this.#maintenance();
-    const flushedSeq = seqs.value.size === 0 ? 0 : Math.min(...seqs.value.values());
-    return ok({
-      head,
-      flushedSeq,
-      trimmedSeq: trimmed,
-      lag: head - flushedSeq,
-      destinations: Object.fromEntries(destinations),
-      tables: Object.fromEntries(tables),
-      clients,
-      epoch: this.store.epoch,
-      ...(maintenance !== undefined && { maintenance }),
-    });
+  stats(): Promise<Result<GatewayStats>> {
+    return this.#stats();
   }
 
   /**
@@ -477,8 +345,7 @@ export class Gateway implements GatewayService {
   async close(): Promise<void> {
     this.endStreams();
     this.#unsubscribe();
-    await this.#checkpointCache?.close();
-    await this.#checkpointObjects?.settled();
+    await this.#checkpoints.close();
     await this.#flusher.close();
     await this.store.close();
   }
@@ -525,10 +392,4 @@ export async function createGateway(options: GatewayOptions): Promise<Result<Gat
     if (!put.ok) return put;
   }
   return ok(new Gateway(options, { schema: schema.value, rules: registry }));
-}
-
-/** Whether a push is refused for a reason that a newer schema may take away. */
-function blamesSchema(decoded: Result<DecodedPush>): boolean {
-  if (!decoded.ok) return decoded.error.code === "CONFLICT";
-  return decoded.value.deltas.some(({ fault }) => fault?.code === "SCHEMA_ERROR");
 }

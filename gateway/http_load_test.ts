@@ -20,7 +20,7 @@ import {
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { memoryRateLimiter } from "./rate_limit.ts";
 import { memoryLogStore } from "./store_memory.ts";
-import { push, storeWith } from "./testdata/fixture.ts";
+import { push, storeWith, withTables } from "./testdata/fixture.ts";
 import {
   errorOf,
   pushBody,
@@ -123,7 +123,8 @@ test("a packed body counts as what it unpacks to", async () => {
 });
 
 test("what waits for the store counts until it is answered", async () => {
-  const inner = memoryLogStore();
+  // Its tables are put before the store begins to wait.
+  const inner = await withTables(memoryLogStore());
   const gate = Promise.withResolvers<void>();
   let waiting = 0;
   const store = storeWith(inner, {
@@ -133,9 +134,7 @@ test("what waits for the store counts until it is answered", async () => {
       return await inner.append(request);
     },
   });
-  // Its tables are put before the store begins to wait.
-  await using served = await serveGateway({ store: inner }, { limits: { bodiesBytes: MIB } });
-  Object.defineProperty(served.gateway, "store", { value: store });
+  await using served = await serveGateway({ store }, { limits: { bodiesBytes: MIB } });
   const pushes = Array.from({ length: 7 }, (_, i) => send(served, pushOf(100_000, `row${i}-`)));
   await until(() => waiting === 7);
   await assertBusy(await send(served, pushOf(100_000, "late")));
@@ -163,19 +162,18 @@ test("a body that trickles is cut off with TIMEOUT at its time, and nothing of i
 
 test("a request that takes too long is answered TIMEOUT; what it began ends, and is a duplicate then", async () => {
   const clock = new ManualClock();
-  const inner = memoryLogStore();
+  const inner = await withTables(memoryLogStore());
   const gate = Promise.withResolvers<void>();
-  await using served = await serveGateway({ store: inner }, {
-    scheduler: clock,
-    limits: { requestMs: 1_000 },
-  });
   const store = storeWith(inner, {
     async append(request): Promise<Result<AppendOutcome>> {
       await gate.promise;
       return await inner.append(request);
     },
   });
-  Object.defineProperty(served.gateway, "store", { value: store });
+  await using served = await serveGateway({ store }, {
+    scheduler: clock,
+    limits: { requestMs: 1_000 },
+  });
   const late = served.push({ clientId: "alice:phone", deltas: [insertTodo("a", 1)] });
   // Its body has come: of the two times only the request's is left.
   await until(() => clock.pending === 1);

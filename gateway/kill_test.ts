@@ -148,7 +148,7 @@ class Watcher {
 
 test({
   name: "a gateway killed at random moments of pushes loses and doubles no acknowledged delta",
-  timeoutMs: 120_000,
+  timeoutMs: 360_000,
 }, () =>
   withTempDir(async (directory) => {
     const prng = new Prng(42);

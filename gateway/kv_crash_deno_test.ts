@@ -145,7 +145,7 @@ for (const done of [false, true]) {
     name: `a KV log whose process dies ${
       done ? "after" : "before"
     } any of its writes keeps each answered push once and the others whole or not at all`,
-    timeoutMs: 180_000,
+    timeoutMs: 360_000,
   }, async () => {
     const whole = await memoryKv();
     const counting = dyingKv(whole, { at: Infinity, done });
@@ -195,7 +195,7 @@ for (const done of [false, true]) {
     name: `a KV log whose process dies ${
       done ? "after" : "before"
     } any write of a trim goes on with it later, and forgets no row and no last push`,
-    timeoutMs: 180_000,
+    timeoutMs: 360_000,
   }, async () => {
     const whole = await memoryKv();
     assertEquals(await live(whole), PUSHES.length);

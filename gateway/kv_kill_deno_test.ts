@@ -47,7 +47,7 @@ class Client {
 
 test({
   name: "two processes that append to one KV file and are killed at random lose and double nothing",
-  timeoutMs: 180_000,
+  timeoutMs: 360_000,
 }, () =>
   withTempDir(async (directory) => {
     const path = `${directory}/log.kv`;

@@ -49,7 +49,7 @@ const write = (rowId: string, hlc: number, column: string, value: string): Delta
 test({
   name:
     "a push of 3,000 rows, with keys and texts of the worst kind, stays within Deno Deploy's limits",
-  timeoutMs: 120_000,
+  timeoutMs: 360_000,
 }, () =>
   withKv(async ({ kv, store: open }) => {
     const store = await open();

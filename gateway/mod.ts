@@ -6,7 +6,12 @@
 export { type AdmitOptions, type Auth, type AuthOptions, createAuth } from "./auth.ts";
 export { signToken, type SignTokenOptions, type TokenClaims } from "./auth_sign.ts";
 export type { Anyone, Caller, Subject } from "./caller.ts";
-export type { DestinationState, FailureStats, TableState } from "./destination_stats.ts";
+export type {
+  DestinationState,
+  FailureStats,
+  SharedDestinationState,
+  TableState,
+} from "./destination_stats.ts";
 export type { FlushedUpTo, FlushOptions, FlushReport } from "./flush.ts";
 export type { CheckpointCacheOptions } from "./checkpoint_cache.ts";
 export type { CheckpointStream } from "./checkpoints.ts";

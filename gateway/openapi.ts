@@ -160,15 +160,16 @@ const SCHEMAS: JsonObject = {
     clients: count("How many clients have pushed"),
     destinations: {
       type: "object",
-      description: "How far each destination is, and what it fails with; a router tells none",
+      description: "How far each destination is, and what it fails with",
       additionalProperties: object({
         flushedSeq: SEQ,
         lag: count("How many entries it lacks"),
         cutOff: { type: "boolean" },
         attempts: count("How often it has failed in a row"),
         error: object({ code: text("What kind of failure"), message: text("What to do") }),
+        failing: { type: "object", description: "The tables that fail alone, and why" },
         behind: { type: "object", description: "What it does behind flushes" },
-      }, ["attempts", "error", "behind"]),
+      }, ["attempts", "error", "failing", "behind"]),
     },
     maintenance: object({
       runs: count("Runs of the lake's upkeep since the server began"),

@@ -153,6 +153,64 @@ test("own=ids names the caller's own deltas, and leaves DELETE and ENTER as they
   assertEquals(plain.slice(0, 3), [...mine, other]);
 });
 
+test("own=ids names a delta rightly whatever stands in its texts", async () => {
+  const fake = `,"deltaId":"${"0".repeat(64)}"`;
+  const txIds = [`t${fake}}`, `t"${fake},"txId":"x"}`, "\\", "tab\there", `"`, "plain", undefined];
+  const gateway = await openGateway();
+  const deltas = txIds.map((txId, i) =>
+    makeDelta({
+      op: "INSERT",
+      table: "todos",
+      rowId: `r${i}${fake}}`,
+      clientId: "alice:phone",
+      columns: [
+        { column: "title", value: `x${fake}}` },
+        { column: "done", value: false },
+        { column: "note", value: { deltaId: "0".repeat(64), txId: fake } },
+      ],
+      hlc: String(i + 1),
+      ...(txId !== undefined && { txId }),
+    })
+  );
+  assertEquals((await push(gateway, deltas)).accepted, deltas.length);
+  const { items } = await pullAll(gateway, { clientId: "alice:phone", own: "ids" });
+  assertEquals(
+    items,
+    deltas.map(({ deltaId, txId }) => ({
+      op: "OWN",
+      deltaId,
+      ...(txId !== undefined && { txId }),
+    })),
+  );
+  await gateway.close();
+});
+
+test("own=ids names a delta whose text a store has in another order", async () => {
+  const gateway = await openGateway();
+  const delta = { ...insertTodo("a", 1), txId: "t" };
+  await push(gateway, [delta]);
+  const { txId, deltaId, ...rest } = delta;
+  const json = JSON.stringify({ txId, deltaId, ...rest });
+  const read = gateway.store.read.bind(gateway.store);
+  const store: LogStore = Object.create(gateway.store, {
+    head: { value: () => gateway.store.head() },
+    read: {
+      value: async (...args: Parameters<LogStore["read"]>) => {
+        const entries = unwrapOrThrow(await read(...args));
+        return ok(entries.map((entry) => ({ ...entry, json })));
+      },
+    },
+  });
+  const page = unwrapOrThrow(
+    await readPage(store, { seq: 0, hash: "0" }, {
+      filter: { own: "alice:phone", tables: undefined },
+      size: { limit: 10, maxBytes: 1_000 },
+    }),
+  );
+  assertEquals(page.items.map((item) => JSON.parse(item)), [{ op: "OWN", deltaId, txId }]);
+  await gateway.close();
+});
+
 test("a page ends at its limit, between transactions, and says whether there is more", async () => {
   const gateway = await openGateway();
   await push(gateway, [

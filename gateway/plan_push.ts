@@ -1,10 +1,13 @@
 import {
   type AppendPlan,
   type AppendView,
+  compareHlc,
   compareStamps,
   type Delta,
+  type Hlc,
   type JsonValue,
   type NewEntry,
+  packHlc,
   type Rejection,
   type RejectionCode,
   type RowState,
@@ -83,13 +86,16 @@ export function planPush(
   const seen = new Map<string, number>();
   let duplicates = 0;
   let drifted = options.late === true;
+  const latest = latestStamp(options);
 
   for (let start = 0; start < deltas.length;) {
     const end = transactionEnd(deltas, start);
     const fresh: Delta[] = [];
     let cause: Fault | undefined;
     let repeats = 0;
-    const refused: { item: DecodedDelta; fault: Fault | undefined }[] = [];
+    // Made where they are needed: most transactions have neither.
+    let known: Set<DecodedDelta> | undefined;
+    let faults: Map<DecodedDelta, Fault> | undefined;
     // After the first CLOCK_DRIFT all that follows is refused, so that the order is kept.
     const late = drifted;
     for (let i = start; i < end; i++) {
@@ -100,37 +106,35 @@ export function planPush(
         if (place === start) {
           // A repetition within the transaction shares its fate.
           repeats++;
-          refused.push({ item, fault: undefined });
           continue;
         }
         if (place !== undefined || view.duplicate(delta) !== undefined) {
           duplicates++;
+          (known ??= new Set()).add(item);
           continue;
         }
       }
       const fault = late
         ? DRIFTED
         : cause === undefined
-        ? judge(item, view, rows, options)
+        ? judge(item, { view, rows, options, latest })
         : undefined;
       if (fault !== undefined) {
         cause ??= fault;
+        (faults ??= new Map()).set(item, fault);
         if (fault.code === "CLOCK_DRIFT") drifted = true;
       } else if (cause === undefined && delta !== undefined) {
         seen.set(delta.deltaId, start);
         fresh.push(delta);
       }
-      refused.push({ item, fault });
     }
     if (cause === undefined) {
       const forbidden = options.rules?.write.judge(fresh, (table, rowId) => rows.get(table, rowId));
       if (forbidden !== undefined) {
         cause = { code: "FORBIDDEN_WRITE", message: forbidden.message };
-        const { deltaId } = fresh[forbidden.index]!;
-        const culprit = refused.find(({ item, fault }) =>
-          item.deltaId === deltaId && fault === undefined
-        )!;
-        culprit.fault = cause;
+        const culprit = fresh[forbidden.index]!;
+        const item = deltas.slice(start, end).find(({ delta }) => delta === culprit)!;
+        faults = new Map([[item, cause]]);
       }
     }
     if (cause === undefined) {
@@ -138,8 +142,10 @@ export function planPush(
       duplicates += repeats;
     } else {
       for (const delta of fresh) seen.delete(delta.deltaId);
-      for (const { item, fault } of refused) {
-        rejected.push({ index: item.index, deltaId: item.deltaId, ...(fault ?? TX_REJECTED) });
+      for (const item of deltas.slice(start, end)) {
+        if (known?.has(item) === true) continue;
+        const { index, deltaId } = item;
+        rejected.push({ index, deltaId, ...(faults?.get(item) ?? TX_REJECTED) });
       }
     }
     start = end;
@@ -167,16 +173,21 @@ function transactionEnd(deltas: readonly DecodedDelta[], start: number): number 
   return end;
 }
 
+/** The greatest stamp that is not too far ahead: to compare with it takes no arithmetic. */
+function latestStamp({ now, maxDriftMs }: PlanPushOptions): Hlc {
+  const wallMs = Math.min(2 ** 48 - 1, Math.max(0, Math.floor(now + maxDriftMs)));
+  return packHlc({ wallMs, counter: 0xffff });
+}
+
 function judge(
   item: DecodedDelta,
-  view: AppendView,
-  rows: WorkingRows,
-  options: PlanPushOptions,
+  by: { view: AppendView; rows: WorkingRows; options: PlanPushOptions; latest: Hlc },
 ): Fault | undefined {
   if (item.delta === undefined) return item.fault;
+  const { view, rows, options, latest } = by;
   const { hlc, table, rowId } = item.delta;
-  const aheadMs = unpackHlc(hlc).wallMs - options.now;
-  if (aheadMs > options.maxDriftMs) {
+  if (compareHlc(hlc, latest) > 0) {
+    const aheadMs = unpackHlc(hlc).wallMs - options.now;
     return {
       code: "CLOCK_DRIFT",
       message:

@@ -153,6 +153,20 @@ test("planPush() takes a stamp of exactly 5 s ahead and refuses one of a millise
   assertEquals(verdicts(plan([good(drifting("a"))]), 1), ["CLOCK_DRIFT"]);
 });
 
+test("planPush() takes any counter of the last millisecond that is not too far ahead, and none of the next", () => {
+  const verdict = (wallMs: number, counter: number, maxDriftMs: number) => {
+    const item = good(insertTodo("a", 1));
+    const delta = { ...item.delta!, hlc: packHlc({ wallMs, counter }) };
+    const result = planPush([{ ...item, delta, index: 0 }], view(), { now: NOW, maxDriftMs });
+    return result.rejected.map(({ code }) => code);
+  };
+  assertEquals(verdict(NOW + 5_000, 65_535, 5_000), []);
+  assertEquals(verdict(NOW + 5_001, 0, 5_000), ["CLOCK_DRIFT"]);
+  assertEquals(verdict(NOW, 65_535, 0.5), []);
+  assertEquals(verdict(NOW + 1, 0, 0.5), ["CLOCK_DRIFT"]);
+  assertEquals(verdict(2 ** 48 - 1, 65_535, Infinity), []);
+});
+
 test("planPush() refuses everything after the first CLOCK_DRIFT as CLOCK_DRIFT", () => {
   const known = insertTodo("k", 1);
   const items = [

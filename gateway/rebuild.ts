@@ -40,11 +40,11 @@ export async function planRebuild(
   if (!now.ok) return now;
   const snapshot = await store.snapshot();
   if (!snapshot.ok) return snapshot;
-  const { seq } = snapshot.value.position;
+  const { seq, hash } = snapshot.value.position;
   const place = { seq, at: now.value };
   const batch: FlushBatch = {
     id: `${store.epoch}-rows-${seq}`,
-    to: { epoch: store.epoch, seq },
+    to: { epoch: store.epoch, seq, hash },
     tables,
     entries: readRows(snapshot.value, { tables: [...tables.keys()], place }),
     ...(signal !== undefined && { signal }),

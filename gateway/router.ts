@@ -13,9 +13,10 @@ import {
 } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import type { CheckpointStream } from "./checkpoints.ts";
+import { type DestinationState, joinedState } from "./destination_stats.ts";
 import type { FlushOptions } from "./flush.ts";
 import type { Gateway } from "./gateway.ts";
-import type { MaintenanceStats } from "./gateway_options.ts";
+import type { GatewayStats, MaintenanceStats } from "./gateway_options.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { PageAnswer, PageReader } from "./page_source.ts";
 import { parsePull } from "./pull.ts";
@@ -274,11 +275,27 @@ class Router implements GatewayService {
       flushedSeq: this.#shards.seq(all.map(({ flushedSeq }) => flushedSeq)),
       trimmedSeq: this.#shards.seq(all.map(({ trimmedSeq }) => trimmedSeq)),
       lag: all.reduce((sum, { lag }) => sum + lag, 0),
+      destinations: this.#destinations(all),
       tables: Object.fromEntries(all.flatMap(({ tables }) => Object.entries(tables))),
       // The same clients push to several shards.
       clients: Math.max(...all.map(({ clients }) => clients)),
       ...maintenanceOf(all.flatMap(({ maintenance }) => maintenance ?? [])),
     });
+  }
+
+  /** How the destinations of all shards are, by name. */
+  #destinations(all: readonly GatewayStats[]): NonNullable<ServiceStats["destinations"]> {
+    const byName = new Map<string, Map<string, DestinationState>>();
+    for (const [index, { destinations }] of all.entries()) {
+      const { id } = this.#shards.gateways[index]!;
+      for (const [name, state] of Object.entries(destinations)) {
+        if (!byName.has(name)) byName.set(name, new Map());
+        byName.get(name)!.set(id, state);
+      }
+    }
+    return Object.fromEntries(
+      Array.from(byName, ([name, shards]) => [name, joinedState(shards)]),
+    );
   }
 
   async ready(): Promise<Result<void>> {

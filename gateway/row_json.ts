@@ -24,15 +24,15 @@ export function rowToJson(state: RowState): string {
   // Built by hand: this runs once for each pushed row, and fromEntries alone would double its cost.
   let values = "";
   let stamps = "";
-  for (const [column, [value, hlc, clientId]] of columns) {
+  columns.forEach(([value, hlc, clientId], column) => {
     const text = typeof value === "number" || typeof value === "boolean"
       ? String(value)
       : JSON.stringify(value);
     values += values === "" ? `"${column}":${text}` : `,"${column}":${text}`;
-    if (life !== undefined && hlc === life.hlc && clientId === life.clientId) continue;
+    if (life !== undefined && hlc === life.hlc && clientId === life.clientId) return;
     const stamp = `"${column}":["${hlc}",${JSON.stringify(clientId)}]`;
     stamps += stamps === "" ? stamp : `,${stamp}`;
-  }
+  });
   const head = life === undefined
     ? "null,null,null"
     : `${life.alive},"${life.hlc}",${JSON.stringify(life.clientId)}`;

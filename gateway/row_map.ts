@@ -39,7 +39,8 @@ export class RowMap<Table, Value> {
   }
 
   /** What there is for all rows. */
-  *values(): Generator<Value> {
-    for (const rows of this.#tables.values()) yield* rows.values();
+  values(): Value[] {
+    if (this.#tables.size === 1) return [...this.#tables.values().next().value!.values()];
+    return [...this.#tables.values()].flatMap((rows) => [...rows.values()]);
   }
 }

@@ -34,16 +34,16 @@ export function factsOf(state: RowState, columns: Iterable<string>): RowFacts {
  *
  * @param row Its table and row.
  * @param judged What rules look at in the row.
- * @param inForce The rules; undefined where there are none.
+ * @param inForce The rules.
  * @returns The keys, each once.
  */
 export function entryKeys(
   row: { readonly table: string; readonly rowId: string },
   judged: JudgedFacts | undefined,
-  inForce: RulesInForce | undefined,
+  inForce: RulesInForce,
 ): readonly string[] {
   const { table, rowId } = row;
-  const columns = inForce?.keys.get(table);
+  const columns = inForce.keys.get(table);
   if (columns === undefined) return [tableKey(table)];
   const keys = new Set([tableKey(table)]);
   if (columns.has("id")) keys.add(valueKey({ table, column: "id" }, rowId));

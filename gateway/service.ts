@@ -1,6 +1,7 @@
 import type { LogSeq, PushAnswer, Result, Rules, TableSchema } from "@lakesync/core";
 import type { Caller } from "./caller.ts";
 import type { CheckpointStream } from "./checkpoints.ts";
+import type { DestinationState, SharedDestinationState } from "./destination_stats.ts";
 import type { FlushOptions } from "./flush.ts";
 import type { MaintenanceStats } from "./gateway_options.ts";
 import type { GatewayLimits } from "./limits.ts";
@@ -39,6 +40,8 @@ export interface ServiceStats {
   readonly trimmedSeq: LogSeq;
   /** How many entries are not flushed. */
   readonly lag: number;
+  /** How each destination is, by name. */
+  readonly destinations?: { readonly [name: string]: DestinationState | SharedDestinationState };
   /** The tables and their visible rows. */
   readonly tables: { readonly [table: string]: { readonly rows: number } };
   /** How many clients have pushed. */

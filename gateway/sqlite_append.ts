@@ -1,4 +1,3 @@
-import type { SQLInputValue } from "node:sqlite";
 import {
   type AppendOutcome,
   type AppendPlan,
@@ -15,15 +14,17 @@ import {
 import { extendHash, hashText } from "./log_hash.ts";
 import { RowMap } from "./row_map.ts";
 import type { KnownClient, SqliteClients, StagedClients } from "./sqlite_clients.ts";
-import { packEffect } from "./sqlite_effect.ts";
+import { packEffect, sharedEffect } from "./sqlite_effect.ts";
 import { storedHlc } from "./sqlite_entry.ts";
+import type { SqliteInserts } from "./sqlite_inserts.ts";
 import type { KeyedSeq, SqliteKeys } from "./sqlite_keys.ts";
+import { EntryRun, type RecentEntries } from "./sqlite_recent.ts";
 import type { DirtyRow, SqliteRows } from "./sqlite_rows.ts";
 import type { SqliteState } from "./sqlite_state.ts";
-import { INSERT_ROWS, LOG_COLUMNS, type Statements } from "./sqlite_statements.ts";
+import type { Statements } from "./sqlite_statements.ts";
 import { storedText } from "./sqlite_text.ts";
-import { readValue, writeValue } from "./sqlite_values.ts";
-import { tableKey } from "./table_key.ts";
+import type { SqliteValues } from "./sqlite_values.ts";
+import { tableOfKey } from "./table_key.ts";
 import { txLasts } from "./tx_last.ts";
 
 /** What appends write to. */
@@ -32,12 +33,18 @@ export interface AppendContext {
   readonly state: SqliteState;
   /** The statements. */
   readonly statements: Statements;
+  /** What adds to the log. */
+  readonly inserts: SqliteInserts;
   /** The rows. */
   readonly rows: SqliteRows;
   /** The clients. */
   readonly clients: SqliteClients;
   /** The index of keys. */
   readonly keys: SqliteKeys;
+  /** The values. */
+  readonly values: SqliteValues;
+  /** The end of the log. */
+  readonly recent: RecentEntries;
 }
 
 /** Appends of one commit. Nothing of them is in memory before {@linkcode GroupAppend.publish}. */
@@ -53,6 +60,7 @@ export class GroupAppend {
   readonly #visible = new Map<number, number>();
   readonly #clients: StagedClients = new Map();
   readonly #tables = new Map<string, number>();
+  readonly #run = new EntryRun();
 
   constructor(context: AppendContext, now: number) {
     this.#context = context;
@@ -72,7 +80,7 @@ export class GroupAppend {
 
   /** Plans and writes an append, within the caller's transaction. */
   append(request: AppendRequest): Result<AppendOutcome> {
-    const { state, rows, clients, statements } = this.#context;
+    const { state, rows, clients, statements, values } = this.#context;
     let from = Infinity;
     const view: AppendView = {
       head: { seq: this.#seq, hash: hashText(this.#hash) },
@@ -88,7 +96,7 @@ export class GroupAppend {
         if (tbl === undefined) return undefined;
         return this.#rows.get(tbl, rowId)?.state ?? rows.get(tbl, rowId);
       },
-      value: (key) => readValue(statements, key),
+      value: (key) => values.get(key),
     };
     let plan: AppendPlan;
     try {
@@ -98,7 +106,7 @@ export class GroupAppend {
       return err(toLakeSyncError(thrown, "INTERNAL"));
     }
     for (const [key, value] of plan.values ?? []) {
-      writeValue(statements, key, value);
+      values.set(key, value);
       this.#setsValues = true;
     }
     const first = plan.entries.length > 0 ? this.#seq + 1 : undefined;
@@ -112,12 +120,12 @@ export class GroupAppend {
   }
 
   #write(plan: AppendPlan, by: { clientId: string; pusher: KnownClient }): void {
-    const { statements, clients, keys: index } = this.#context;
+    const { statements, inserts, clients, keys: index } = this.#context;
     this.#at = Math.max(this.#at, this.#now);
     const lasts = txLasts(plan.entries, this.#seq + 1);
     const keyed: KeyedSeq[] = [];
     const changed = new Set<number>();
-    let values: SQLInputValue[] = [];
+    inserts.begin();
     plan.entries.forEach((entry, i) => {
       const { delta, effect } = entry;
       const client = delta.clientId === by.clientId
@@ -130,34 +138,39 @@ export class GroupAppend {
       const packed = packEffect(effect);
       this.#seq++;
       this.#hash = extendHash(this.#hash, delta.deltaId);
+      const json = JSON.stringify(delta);
+      const { clientId, table, rowId } = delta;
+      this.#run.push({
+        seq: this.#seq,
+        hash: hashText(this.#hash),
+        at: this.#at,
+        txLast: lasts[i]!,
+        clientId,
+        table,
+        rowId,
+        json,
+        effect: sharedEffect(effect, packed),
+      }, { keys: entry.keys, chars: json.length + (packed.state?.length ?? 0) });
       const keys = keysBesideTable(entry);
       for (const key of keys) keyed.push([key, this.#seq]);
-      values.push(
-        this.#seq,
-        this.#hash,
-        this.#at,
-        lasts[i]!,
-        by.pusher.no,
-        client.no,
-        storedHlc(delta.hlc),
-        tbl,
-        storedText(delta.rowId),
-        JSON.stringify(delta),
-        packed.effect,
-        packed.won,
-        packed.state,
-        packed.judged,
-        keys.length === 0 ? null : JSON.stringify(keys.map(storedText)),
-      );
-      if (values.length === INSERT_ROWS * LOG_COLUMNS) {
-        statements.insertMany.run(...values);
-        values = [];
-      }
+      inserts.add(this.#seq);
+      inserts.add(this.#hash);
+      inserts.add(this.#at);
+      inserts.add(lasts[i]!);
+      inserts.add(by.pusher.no);
+      inserts.add(client.no);
+      inserts.add(storedHlc(delta.hlc));
+      inserts.add(tbl);
+      inserts.add(storedText(rowId));
+      inserts.add(json);
+      inserts.add(packed.effect);
+      inserts.add(packed.won);
+      inserts.add(packed.state);
+      inserts.add(packed.judged);
+      inserts.add(keys.length === 0 ? null : JSON.stringify(keys.map(storedText)));
       if (this.#count(tbl, effect)) changed.add(tbl);
     });
-    for (let i = 0; i < values.length; i += LOG_COLUMNS) {
-      statements.insert.run(...values.slice(i, i + LOG_COLUMNS));
-    }
+    inserts.end();
     if (keyed.length > 0) index.add(keyed);
     for (const tbl of changed) statements.setVisible.run(this.#visible.get(tbl)!, tbl);
     for (const { table, rowId, state } of plan.rows) {
@@ -186,7 +199,7 @@ export class GroupAppend {
 
   /** Takes all of it over into memory, once it is committed. */
   publish(): void {
-    const { state, clients, rows } = this.#context;
+    const { state, clients, rows, recent } = this.#context;
     state.seq = this.#seq;
     state.hash = this.#hash;
     state.at = this.#at;
@@ -194,11 +207,14 @@ export class GroupAppend {
     for (const [no, visible] of this.#visible) state.visible.set(no, visible);
     clients.publish(this.#clients);
     rows.put(this.#rows.values(), this.#seq);
+    recent.add(this.#run);
   }
 }
 
+const NONE: readonly string[] = [];
+
 /** An entry's keys without its table's: that one is an index of the log itself. */
 function keysBesideTable({ keys, delta }: NewEntry): readonly string[] {
-  const own = tableKey(delta.table);
-  return keys.length === 1 && keys[0] === own ? [] : keys.filter((key) => key !== own);
+  if (keys.length === 1 && tableOfKey(keys[0]!) === delta.table) return NONE;
+  return keys.filter((key) => tableOfKey(key) !== delta.table);
 }

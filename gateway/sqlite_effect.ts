@@ -29,17 +29,37 @@ export function packEffect(effect: EntryEffect): EffectColumns {
   };
 }
 
+/** The effects that are nothing but their number, as most are: each once, for all entries. */
+const PLAIN: readonly EntryEffect[] = Array.from({ length: 64 }, (_, effect) => ({
+  before: STATUSES[effect & 3]!,
+  after: STATUSES[effect >> 2 & 3]!,
+  last: (effect >> 4 & 1) === 1,
+  life: (effect >> 5 & 1) === 1,
+  columns: undefined,
+  state: undefined,
+  judged: undefined,
+}));
+
 /** The effect that {@linkcode packEffect} packed. */
-export function unpackEffect({ effect, won, state, judged }: EffectColumns): EntryEffect {
+export function unpackEffect(packed: EffectColumns): EntryEffect {
+  const { effect, won, state, judged } = packed;
+  const plain = PLAIN[effect & 63]!;
+  if (isPlain(packed)) return plain;
   return {
-    before: STATUSES[effect & 3]!,
-    after: STATUSES[effect >> 2 & 3]!,
-    last: (effect >> 4 & 1) === 1,
-    life: (effect >> 5 & 1) === 1,
+    ...plain,
     columns: won === null ? undefined : won === "" ? [] : won.split(","),
     state: state === null ? undefined : rowFromJson(state),
     judged: judged === null ? undefined : unpackJudged(judged),
   };
+}
+
+/** An effect that is kept for a while: the shared one in its place, where there is one. */
+export function sharedEffect(effect: EntryEffect, packed: EffectColumns): EntryEffect {
+  return isPlain(packed) ? PLAIN[packed.effect]! : effect;
+}
+
+function isPlain({ won, state, judged }: EffectColumns): boolean {
+  return won === null && state === null && judged === null;
 }
 
 function unpackJudged(text: string): JudgedFacts {

@@ -1,9 +1,8 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { SqliteInserts } from "./sqlite_inserts.ts";
 import { storedText } from "./sqlite_text.ts";
 import { tableOfKey } from "./table_key.ts";
 
-/** So many keys are inserted by one statement. */
-const INSERT_KEYS = 32;
 /** The least that is read of one key's entries at a time, where there are several keys. */
 const MIN_CHUNK = 16;
 
@@ -37,16 +36,15 @@ interface Run {
  * index of its own for that, which is cheaper.
  */
 export class SqliteKeys {
-  readonly #insert: StatementSync;
-  readonly #insertMany: StatementSync;
+  readonly #inserts: SqliteInserts;
   readonly #ofKey: StatementSync;
   readonly #ofTable: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#insert = db.prepare("INSERT INTO log_keys VALUES (?, ?)");
-    this.#insertMany = db.prepare(
-      `INSERT INTO log_keys VALUES ${Array(INSERT_KEYS).fill("(?, ?)").join(", ")}`,
-    );
+    this.#inserts = new SqliteInserts(db, {
+      columns: 2,
+      sql: (values) => `INSERT INTO log_keys VALUES ${values}`,
+    });
     this.#ofKey = db.prepare(
       "SELECT seq FROM log_keys WHERE key = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
     );
@@ -58,11 +56,12 @@ export class SqliteKeys {
 
   /** Adds keys, within the caller's transaction. */
   add(keyed: readonly KeyedSeq[]): void {
-    const chunk = 2 * INSERT_KEYS;
-    const values = keyed.flatMap(([key, seq]) => [storedText(key), seq]);
-    const whole = values.length - values.length % chunk;
-    for (let i = 0; i < whole; i += chunk) this.#insertMany.run(...values.slice(i, i + chunk));
-    for (let i = whole; i < values.length; i += 2) this.#insert.run(values[i]!, values[i + 1]!);
+    this.#inserts.begin();
+    for (const [key, seq] of keyed) {
+      this.#inserts.add(storedText(key));
+      this.#inserts.add(seq);
+    }
+    this.#inserts.end();
   }
 
   /**

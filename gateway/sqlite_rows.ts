@@ -1,7 +1,8 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { RowState } from "@lakesync/core";
 import { rowFromJson, rowToJson } from "./row_json.ts";
 import { RowMap } from "./row_map.ts";
+import { SqliteInserts } from "./sqlite_inserts.ts";
 import { storedText } from "./sqlite_text.ts";
 
 /** A row that is not yet in the table. */
@@ -39,9 +40,6 @@ const MAX_ROWS = 65_536;
 const MAX_CHARS = 32 * 2 ** 20;
 /** … or behind so many entries, which is also what a restart replays at the most (twice). */
 const MAX_ENTRIES = 131_072;
-/** So many rows are folded by one statement, each with so many values. */
-const FOLD_ROWS = 32;
-const ROW_COLUMNS = 5;
 /** The least that one commit folds while a generation is being folded. */
 const MIN_STEP = 256;
 
@@ -53,8 +51,7 @@ const MIN_STEP = 256;
  */
 export class SqliteRows {
   readonly #select: StatementSync;
-  readonly #upsert: StatementSync;
-  readonly #upsertMany: StatementSync;
+  readonly #upserts: SqliteInserts;
   readonly #setFolded: StatementSync;
   #active = new RowMap<number, KeptRow>();
   #activeChars = 0;
@@ -65,8 +62,7 @@ export class SqliteRows {
 
   constructor(db: DatabaseSync, folded: number) {
     this.#select = db.prepare("SELECT state FROM rows WHERE tbl = ? AND row_id = ?");
-    this.#upsert = db.prepare(upsertRows(1));
-    this.#upsertMany = db.prepare(upsertRows(FOLD_ROWS));
+    this.#upserts = new SqliteInserts(db, { columns: 5, sql: upsertRows });
     this.#setFolded = db.prepare("UPDATE meta SET value = ? WHERE key = 'folded'");
     this.#closed = { rows: new RowMap(), order: [], done: 0, through: folded };
     this.#activeFrom = folded;
@@ -147,17 +143,16 @@ export class SqliteRows {
   }
 
   #fold(rows: readonly KeptRow[]): void {
-    let values: SQLInputValue[] = [];
+    const upserts = this.#upserts;
+    upserts.begin();
     for (const { tbl, rowId, alive, text, seq } of rows) {
-      values.push(tbl, storedText(rowId), alive, seq, text);
-      if (values.length === FOLD_ROWS * ROW_COLUMNS) {
-        this.#upsertMany.run(...values);
-        values = [];
-      }
+      upserts.add(tbl);
+      upserts.add(storedText(rowId));
+      upserts.add(alive);
+      upserts.add(seq);
+      upserts.add(text);
     }
-    for (let i = 0; i < values.length; i += ROW_COLUMNS) {
-      this.#upsert.run(...values.slice(i, i + ROW_COLUMNS));
-    }
+    upserts.end();
   }
 
   /** The rows that are newer than the table: for snapshots. */
@@ -169,8 +164,7 @@ export class SqliteRows {
   }
 }
 
-function upsertRows(rows: number): string {
-  return `INSERT INTO rows (tbl, row_id, alive, seq, state)
-    VALUES ${Array(rows).fill("(?, ?, ?, ?, ?)").join(", ")}
+function upsertRows(values: string): string {
+  return `INSERT INTO rows (tbl, row_id, alive, seq, state) VALUES ${values}
     ON CONFLICT DO UPDATE SET alive = excluded.alive, seq = excluded.seq, state = excluded.state`;
 }

@@ -1,9 +1,10 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { SqliteInserts } from "./sqlite_inserts.ts";
 
 /** Names of the statements of a SQLite log. */
 type Name =
-  | "insert"
-  | "insertMany"
+  | "begin"
+  | "commit"
   | "read"
   | "readSome"
   | "readSize"
@@ -34,21 +35,24 @@ type Name =
 /** The statements of a SQLite log, prepared once. */
 export type Statements = Readonly<Record<Name, StatementSync>>;
 
-/** How many columns the log has. */
-export const LOG_COLUMNS = 15;
-/** How many rows `insertMany` inserts: a call for each row costs half as much again. */
-export const INSERT_ROWS = 32;
 const ENTRIES =
   `SELECT l.seq, l.hash, l.at, l.tx_last, c.client_id, t.name, l.row_id, l.json, l.effect, l.won,
      l.state, l.judged
    FROM log l JOIN clients c ON c.no = l.client JOIN tables t ON t.no = l.tbl`;
-const LOG_ROW = `(${Array(LOG_COLUMNS).fill("?").join(", ")})`;
+
+/** What adds rows to the log. */
+export function logInserts(db: DatabaseSync): SqliteInserts {
+  return new SqliteInserts(db, {
+    columns: 15,
+    sql: (values) => `INSERT INTO log VALUES ${values}`,
+  });
+}
 
 /** Prepares them. */
 export function prepareStatements(db: DatabaseSync): Statements {
   return {
-    insert: db.prepare(`INSERT INTO log VALUES ${LOG_ROW}`),
-    insertMany: db.prepare(`INSERT INTO log VALUES ${Array(INSERT_ROWS).fill(LOG_ROW).join(", ")}`),
+    begin: db.prepare("BEGIN IMMEDIATE"),
+    commit: db.prepare("COMMIT"),
     read: db.prepare(`${ENTRIES} WHERE l.seq > ? AND l.seq <= ? ORDER BY l.seq LIMIT ?`),
     readSome: db.prepare(
       `${ENTRIES} WHERE l.seq IN (SELECT value FROM json_each(?)) ORDER BY l.seq`,

@@ -1,12 +1,38 @@
 import type { Statements } from "./sqlite_statements.ts";
 
-/** A value of a SQLite log; undefined where there is none. */
-export function readValue(statements: Statements, key: string): string | undefined {
-  return (statements.getValue.get(key) as { value: string } | undefined)?.value;
-}
+/** So many values are kept in memory … */
+const MAX_KEPT = 256;
+/** … none of more characters than this. */
+const MAX_CHARS = 65_536;
 
-/** Sets a value of a SQLite log; null removes it. */
-export function writeValue(statements: Statements, key: string, value: string | null): void {
-  if (value === null) statements.deleteValue.run(key);
-  else statements.putValue.run(key, value);
+/** The values of a SQLite log. Some are asked for with each push and each page: those are at hand. */
+export class SqliteValues {
+  readonly #statements: Statements;
+  readonly #kept = new Map<string, string | undefined>();
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  /** A value; undefined where there is none. */
+  get(key: string): string | undefined {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined || this.#kept.has(key)) return kept;
+    const { value } = (this.#statements.getValue.get(key) ?? {}) as { value?: string };
+    if (this.#kept.size >= MAX_KEPT) this.#kept.clear();
+    if ((value?.length ?? 0) <= MAX_CHARS) this.#kept.set(key, value);
+    return value;
+  }
+
+  /** Sets a value; null removes it. */
+  set(key: string, value: string | null): void {
+    this.#kept.delete(key);
+    if (value === null) this.#statements.deleteValue.run(key);
+    else this.#statements.putValue.run(key, value);
+  }
+
+  /** To be called when a transaction was undone: a value that it had set may have been read in it. */
+  forget(): void {
+    this.#kept.clear();
+  }
 }

@@ -24,13 +24,14 @@ import { openingError, storageError } from "./sqlite_error.ts";
 import { type LogFile, openLogFile } from "./sqlite_file.ts";
 import { SqliteKeys } from "./sqlite_keys.ts";
 import { readEntries } from "./sqlite_read.ts";
+import { RecentEntries } from "./sqlite_recent.ts";
 import { recover } from "./sqlite_recover.ts";
 import { SqliteRows } from "./sqlite_rows.ts";
 import { openSnapshot } from "./sqlite_snapshot.ts";
 import { readMeta, readState, type SqliteState } from "./sqlite_state.ts";
-import { prepareStatements, type Statements } from "./sqlite_statements.ts";
+import { logInserts, prepareStatements, type Statements } from "./sqlite_statements.ts";
 import { lastTxEnd, purgeStep, trimStep } from "./sqlite_trim.ts";
-import { readValue, writeValue } from "./sqlite_values.ts";
+import { SqliteValues } from "./sqlite_values.ts";
 import { closedError, trimmedError } from "./store_error.ts";
 import { Subscribers } from "./subscribers.ts";
 import { nextTurn } from "./turn.ts";
@@ -114,6 +115,8 @@ class SqliteLogStore implements LogStore {
   readonly #clock: SqliteClock;
   readonly #rows: SqliteRows;
   readonly #keys: SqliteKeys;
+  readonly #values: SqliteValues;
+  readonly #recent = new RecentEntries();
   readonly #appends: AppendContext;
   readonly #subscribers = new Subscribers();
   readonly #snapshots = new Set<() => void>();
@@ -132,13 +135,17 @@ class SqliteLogStore implements LogStore {
     this.#statements = prepareStatements(this.#db);
     this.#clock = new SqliteClock(clock, meta.get("clock"), this.#statements);
     this.#keys = new SqliteKeys(this.#db);
+    this.#values = new SqliteValues(this.#statements);
     this.#rows = new SqliteRows(this.#db, folded);
     this.#appends = {
       state: this.#state,
       statements: this.#statements,
+      inserts: logInserts(this.#db),
       rows: this.#rows,
       clients: new SqliteClients(this.#statements),
       keys: this.#keys,
+      values: this.#values,
+      recent: this.#recent,
     };
     recover({ path, state: this.#state, rows: this.#rows, statements: this.#statements }, folded);
   }
@@ -154,12 +161,13 @@ class SqliteLogStore implements LogStore {
 
   /** Runs `body` in a transaction and its result once that is committed. */
   #commit(body: () => () => void): void {
-    this.#db.exec("BEGIN IMMEDIATE");
+    this.#statements.begin.run();
     let publish: () => void;
     try {
       publish = body();
-      this.#db.exec("COMMIT");
+      this.#statements.commit.run();
     } catch (thrown) {
+      this.#values.forget();
       try {
         this.#db.exec("ROLLBACK");
       } catch {
@@ -228,6 +236,8 @@ class SqliteLogStore implements LogStore {
   read(after: number, options: ReadLogOptions): Promise<Result<readonly LogEntry[]>> {
     return this.#guard(() => {
       if (after < this.#state.trimmed.seq) throw trimmedError(after, this.#state.trimmed.seq);
+      const recent = this.#recent.read(after, options);
+      if (recent !== undefined) return recent;
       const context = {
         statements: this.#statements,
         keys: this.#keys,
@@ -239,7 +249,11 @@ class SqliteLogStore implements LogStore {
 
   hashAt(seq: number): Promise<Result<string | undefined>> {
     return this.#guard(() => {
-      if (seq === this.#state.trimmed.seq) return this.#state.trimmed.hash;
+      const { trimmed } = this.#state;
+      if (seq === trimmed.seq) return trimmed.hash;
+      if (seq === this.#state.seq) return hashText(this.#state.hash);
+      const recent = seq < trimmed.seq ? undefined : this.#recent.at(seq);
+      if (recent !== undefined) return recent.hash;
       const entry = this.#statements.entry.get(seq) as { hash: number } | undefined;
       return entry === undefined ? undefined : hashText(entry.hash);
     });
@@ -258,12 +272,12 @@ class SqliteLogStore implements LogStore {
   }
 
   getValue(key: string): Promise<Result<string | undefined>> {
-    return this.#guard(() => readValue(this.#statements, key));
+    return this.#guard(() => this.#values.get(key));
   }
 
   setValue(key: string, value: string | null): Promise<Result<void>> {
     return this.#guard(() => {
-      writeValue(this.#statements, key, value);
+      this.#values.set(key, value);
       this.#subscribers.notify();
     });
   }

@@ -15,7 +15,9 @@ import {
   type RowWrite,
 } from "@lakesync/core";
 import { entryKeys, factsOf, sameFacts } from "./rules_facts.ts";
+import { RowMap } from "./row_map.ts";
 import type { RulesInForce } from "./rules_registry.ts";
+import { tableKey } from "./table_key.ts";
 
 /** A row that is being changed, and what it was before. */
 export interface EditedRow {
@@ -32,7 +34,9 @@ export class WorkingRows {
   /** The rules in force, by which entries are judged later; undefined where there are none. */
   readonly rules: RulesInForce | undefined;
   readonly #view: AppendView;
-  readonly #edited = new Map<string, RowWrite>();
+  readonly #edited = new RowMap<string, RowWrite>();
+  /** The keys of entries that have none but their table's: one list for all of a table. */
+  readonly #tableKeys = new Map<string, readonly string[]>();
 
   constructor(view: AppendView, rules: RulesInForce | undefined) {
     this.#view = view;
@@ -40,13 +44,12 @@ export class WorkingRows {
   }
 
   get(table: string, rowId: string): RowState | undefined {
-    return this.#edited.get(rowKey(table, rowId))?.state ?? this.#view.row(table, rowId);
+    return this.#edited.get(table, rowId)?.state ?? this.#view.row(table, rowId);
   }
 
   /** A row's state, to be changed in place, and what the row was before. */
   edit(table: string, rowId: string): EditedRow {
-    const key = rowKey(table, rowId);
-    const edited = this.#edited.get(key);
+    const edited = this.#edited.get(table, rowId);
     if (edited !== undefined) {
       const { state } = edited;
       return { before: rowStatus(state), facts: this.#facts(table, state), state };
@@ -54,7 +57,7 @@ export class WorkingRows {
     // Looked up once: for most rows this is a read of the store.
     const stored = this.#view.row(table, rowId);
     const state = stored === undefined ? emptyRow() : cloneRow(stored);
-    this.#edited.set(key, { table, rowId, state });
+    this.#edited.set(table, rowId, { table, rowId, state });
     return { before: rowStatus(stored), facts: this.#facts(table, state), state };
   }
 
@@ -64,13 +67,22 @@ export class WorkingRows {
     return { before: edited.facts, after: this.#facts(table, edited.state) };
   }
 
+  /** What an entry is found by. */
+  keys(delta: Delta, judged: JudgedFacts | undefined): readonly string[] {
+    const { table } = delta;
+    if (this.rules?.keys.has(table) === true) return entryKeys(delta, judged, this.rules);
+    let keys = this.#tableKeys.get(table);
+    if (keys === undefined) this.#tableKeys.set(table, keys = [tableKey(table)]);
+    return keys;
+  }
+
   #facts(table: string, state: RowState): RowFacts | undefined {
     const columns = this.rules?.facts.get(table);
     return columns === undefined || !isVisible(state) ? undefined : factsOf(state, columns.keys());
   }
 
   changed(): RowWrite[] {
-    return [...this.#edited.values()];
+    return this.#edited.values();
   }
 }
 
@@ -109,7 +121,7 @@ export function appendTransaction(
     const columns = won.columns.filter((column) => holds(state, column, delta));
     const judged = rows.judged(delta.table, touch);
     const effect = effectOf(delta, { ...touch, judged, last: last === i, life, columns });
-    const keys = entryKeys(delta, judged, rows.rules);
+    const keys = rows.keys(delta, judged);
     entries.push({ delta, effect, txEnd: i === deltas.length - 1, keys });
   });
 }
@@ -159,7 +171,7 @@ function appendSingle(delta: Delta, rows: WorkingRows, entries: NewEntry[]): voi
   const { life, columns } = mergeDelta(row.state, delta);
   const judged = rows.judged(delta.table, row);
   const effect = effectOf(delta, { ...row, judged, last: true, life, columns });
-  entries.push({ delta, effect, txEnd: true, keys: entryKeys(delta, judged, rows.rules) });
+  entries.push({ delta, effect, txEnd: true, keys: rows.keys(delta, judged) });
 }
 
 /**

@@ -5,7 +5,7 @@ import { assertEquals } from "@std/assert";
 import { memoryRateLimiter } from "./rate_limit.ts";
 import { RequestLimits } from "./request_limits.ts";
 import { memoryLogStore } from "./store_memory.ts";
-import { openGateway, storeWith } from "./testdata/fixture.ts";
+import { openGateway, storeWith, withTables } from "./testdata/fixture.ts";
 import { settle, TestSocket } from "./testdata/ws_fixture.ts";
 
 test("messages count as requests do, over all connections of a client; pings do not", async () => {
@@ -32,16 +32,15 @@ test("messages count as requests do, over all connections of a client; pings do 
 });
 
 test("messages that there is no room for are refused by their ids; the others are answered", async () => {
-  const inner = memoryLogStore();
+  const inner = await withTables(memoryLogStore());
   const gate = Promise.withResolvers<void>();
-  const gateway = await openGateway({ store: inner });
   const store = storeWith(inner, {
     async append(request): Promise<Result<AppendOutcome>> {
       await gate.promise;
       return await inner.append(request);
     },
   });
-  Object.defineProperty(gateway, "store", { value: store });
+  const gateway = await openGateway({ store });
   const requests = new RequestLimits({ limits: { bodiesBytes: 404_000 } });
   const fill = "x".repeat(100_000);
   const [one, two] = [1, 2].map(() => new TestSocket(gateway, { requests }));

@@ -150,7 +150,7 @@ export async function startBigQuery(
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const { engine } of routes.datasets.values()) engine.close();
+      for (const { engine } of routes.datasets.values()) await engine.close();
     },
   };
   return emulator;

@@ -52,6 +52,8 @@ test("the BigQuery emulator refuses what BigQuery refuses", () =>
       ["CREATE TABLE u (_partition_x STRING)", "Invalid field name"],
       ["CREATE TABLE `a.b` (id STRING)", "Invalid table ID"],
       ["ALTER TABLE t ADD COLUMN x INT64 NOT NULL", "Cannot add required fields"],
+      ["SELECT FARM_FINGERPRINT(1)", "No matching signature for function"],
+      ["SELECT SUM(n) FROM (SELECT 9223372036854775807 AS n UNION ALL SELECT 1)", "overflow"],
       [`SELECT '${"x".repeat(1024 * 1024)}'`, "The query is too large"],
     ];
     for (const [text, says] of cases) {
@@ -92,7 +94,7 @@ test("the BigQuery emulator aborts a transaction whose table another one has cha
   assertEquals(rows, [["a", 1n], ["b", 0n]]);
   await one.close();
   await two.close();
-  engine.close();
+  await engine.close();
 });
 
 test("the BigQuery emulator merges at most one row into each, and counts none twice", () =>

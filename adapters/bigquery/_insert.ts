@@ -88,6 +88,7 @@ export async function insertBatch(
     for (let left = parts; left.size > 0;) {
       const script = commitQuery({
         batch,
+        logHash: inserted.logHash,
         parts: left,
         places,
         deltas: deltas.table,
@@ -183,6 +184,7 @@ async function stageStates(
 function commitQuery(
   options: {
     batch: FlushBatch;
+    logHash: string | null;
     parts: ReadonlyMap<string, Part>;
     /** How many places the staged deltas take. */
     places: number;
@@ -190,7 +192,7 @@ function commitQuery(
     states: string;
   },
 ) {
-  const { batch, parts, places, deltas, states } = options;
+  const { batch, logHash, parts, places, deltas, states } = options;
   const names = JSON.stringify([...parts.keys()]);
   const froms: string[] = [];
   for (const [table, part] of parts) {
@@ -199,6 +201,7 @@ function commitQuery(
   const tables = "SELECT COUNT(*) FROM lakesync_tables WHERE";
   const mark = "CONCAT(table_name, '/', epoch, '/', CAST(seq AS STRING))";
   const head = "SELECT value FROM lakesync_head WHERE name = 'pos'";
+  const to = [batch.to.epoch, batch.to.seq, logHash];
   return new QueryBuilder()
     .add("BEGIN TRANSACTION;\n")
     // First: from here on no other transaction that writes deltas can commit before this one.
@@ -225,9 +228,10 @@ function commitQuery(
     .add(
       "MERGE INTO lakesync_tables AS t USING " +
         "(SELECT table_name FROM UNNEST(?) AS table_name) AS s ON t.table_name = s.table_name " +
-        "WHEN MATCHED THEN UPDATE SET epoch = ?, seq = ? " +
-        "WHEN NOT MATCHED THEN INSERT (table_name, epoch, seq, done) VALUES (s.table_name, ?, ?, 0);\n",
-      [names, batch.to.epoch, batch.to.seq, batch.to.epoch, batch.to.seq],
+        "WHEN MATCHED THEN UPDATE SET epoch = ?, seq = ?, log_hash = CAST(? AS STRING) " +
+        "WHEN NOT MATCHED THEN INSERT (table_name, epoch, seq, done, log_hash) " +
+        "VALUES (s.table_name, ?, ?, 0, CAST(? AS STRING));\n",
+      [names, ...to, ...to],
     )
     .add("COMMIT TRANSACTION;")
     .build();

@@ -8,14 +8,14 @@ import { QueryBuilder } from "./_query.ts";
  */
 const OWN_TABLES: readonly string[] = [
   "CREATE TABLE IF NOT EXISTS `lakesync_tables` (`table_name` STRING NOT NULL, `epoch` STRING NOT NULL, " +
-  "`seq` INT64 NOT NULL, `done` INT64 NOT NULL, PRIMARY KEY (`table_name`) NOT ENFORCED)",
+  "`seq` INT64 NOT NULL, `done` INT64 NOT NULL, `log_hash` STRING, PRIMARY KEY (`table_name`) NOT ENFORCED)",
   "CREATE TABLE IF NOT EXISTS `lakesync_deltas` (`pos` INT64 NOT NULL, `table_name` STRING NOT NULL, " +
   "`seq` INT64 NOT NULL, `at` INT64 NOT NULL, `row_key` STRING NOT NULL, `delta` STRING NOT NULL, " +
   "PRIMARY KEY (`pos`) NOT ENFORCED) CLUSTER BY `pos`",
   "CREATE TABLE IF NOT EXISTS `lakesync_rows` (`row_key` STRING NOT NULL, `state` STRING NOT NULL, " +
   "PRIMARY KEY (`row_key`) NOT ENFORCED) CLUSTER BY `row_key`",
   "CREATE TABLE IF NOT EXISTS `lakesync_head` (`name` STRING NOT NULL, `value` INT64 NOT NULL, " +
-  "PRIMARY KEY (`name`) NOT ENFORCED) AS SELECT 'pos' AS name, 0 AS value UNION ALL SELECT 'format', 1",
+  "PRIMARY KEY (`name`) NOT ENFORCED) AS SELECT 'pos' AS name, COALESCE(MAX(pos), 0) AS value FROM `lakesync_deltas` UNION ALL SELECT 'format', 2",
 ];
 
 /** Makes what is not there of LakeSync's own tables. */

@@ -1,11 +1,12 @@
-import type {
-  JsonValue,
-  SqlColumn,
-  SqlColumnType,
-  SqlDialect,
-  SqlParameter,
-  SqlStatement,
-  SqlWrite,
+import {
+  DIGEST_BUCKETS,
+  type JsonValue,
+  type SqlColumn,
+  type SqlColumnType,
+  type SqlDialect,
+  type SqlParameter,
+  type SqlStatement,
+  type SqlWrite,
 } from "@lakesync/core";
 import type { StageField } from "./_stage.ts";
 
@@ -17,6 +18,9 @@ export interface LoadStatement extends SqlStatement {
   readonly data: string;
   readonly fields: readonly StageField[];
 }
+
+/** The 60 bits of a row's digest. */
+const DIGEST_BITS = 2n ** 60n - 1n;
 
 /** JSON of more levels is refused. */
 const MAX_JSON_DEPTH = 500;
@@ -118,9 +122,17 @@ export const bigqueryDialect: SqlDialect = {
         `WHEN MATCHED THEN UPDATE SET ${set} WHEN NOT MATCHED THEN INSERT ${insert} VALUES (${values})`,
     };
   },
-  within: (column, { values }) => ({
-    text: `${column} IN UNNEST(?)`,
-    parameters: [JSON.stringify(values)],
+  // A list is one of texts.
+  within: (column, { type, values }) => ({
+    text: `${type === "integer" ? `CAST(${column} AS STRING)` : column} IN UNNEST(?)`,
+    parameters: [JSON.stringify(values.map(String))],
+  }),
+  digest: ({ key, columns }) => ({
+    bucket: `(FARM_FINGERPRINT(CAST(${key} AS STRING)) & ${DIGEST_BUCKETS - 1})`,
+    // A sum of INT64 would not hold more than eight of them.
+    hash: `CAST(FARM_FINGERPRINT(CONCAT(${
+      columns.map((column) => `TO_JSON_STRING(${column})`).join(", ',', ")
+    })) & ${DIGEST_BITS} AS NUMERIC)`,
   }),
 };
 

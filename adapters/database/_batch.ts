@@ -7,7 +7,7 @@ import {
   type SqlServer,
   unwrapOrThrow,
 } from "@lakesync/core";
-import { readMarks } from "./_insert.ts";
+import { logHash, readMarks } from "./_insert.ts";
 import { parseStateText, stateText } from "./_state_text.ts";
 import { rowKey } from "./_tables.ts";
 
@@ -21,6 +21,7 @@ export function batchFor(server: SqlServer, batch: FlushBatch): SqlBatch {
       );
       return new Map(Array.from(marks, ([table, { watermark }]) => [table, watermark]));
     },
+    logHash: logHash(batch.to),
     key: ({ table, rowId }) => rowKey(table, rowId),
     merging({ table, rowId }, text) {
       const state = text === undefined ? emptyRow() : parseStateText(text, table).state;

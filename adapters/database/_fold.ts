@@ -54,7 +54,10 @@ async function foldTable(work: SqlWork, context: TableContext): Promise<Map<stri
   const asked = writeNew === undefined
     ? [...rows.keys()]
     : [...rows].filter(([, [first]]) => first!.delta.op !== "INSERT").map(([rowId]) => rowId);
-  const known = await statesOf(work, { ...context, rowIds: asked });
+  // Not awaited where there is nothing to ask: what is written next goes out before anything else.
+  const known = asked.length === 0
+    ? new Map<string, RowState>()
+    : await statesOf(work, { ...context, rowIds: asked });
   const texts = new Map<string, string>();
   const added: string[] = [];
   for (const [rowId, entries] of rows) {

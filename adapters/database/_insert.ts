@@ -14,9 +14,11 @@ import { firstNumber, raw, sql, writeRows } from "./_sql.ts";
 import { DELTAS, rowKey, TABLES } from "./_tables.ts";
 
 /** The most deltas that wait for one round of statements. */
-const ROUND_DELTAS = 10_000;
+const ROUND_DELTAS = 6_000;
 /** The most characters of JSON that they have. */
-const ROUND_CHARS = 8 * 1024 * 1024;
+const ROUND_CHARS = 4 * 1024 * 1024;
+/** How many rounds are under way while the next one is collected. */
+const ROUNDS = 3;
 
 /** A delta on its way, with its text. */
 interface Waiting {
@@ -75,16 +77,15 @@ export async function insertBatch(
   if (parts.size === 0) return { outcomes, merged, after: start, through: start };
   let waiting: Waiting[] = [];
   let chars = 0;
-  // Two rounds are under way at the most. A round's deltas are written while the round before it is
-  // merged: the database and this process work at once.
-  let before: Promise<unknown> = Promise.resolve();
-  let round: Promise<unknown> = before;
+  // The database is never without work: while a round is merged here, which waits until the one before it is
+  // written, the deltas of the next one are being written there.
+  const underWay: Promise<void>[] = [];
   const write = async () => {
-    await before;
-    before = round;
-    round = writeRound(work, { server, waiting, pos, merged, before });
+    if (underWay.length === ROUNDS) await underWay.shift();
+    const round = writeRound(work, { server, waiting, pos, merged, before: underWay.at(-1) });
     // Where the entries fail meanwhile, nobody waits for it.
     round.catch(() => {});
+    underWay.push(round);
     pos += waiting.length;
     waiting = [];
     chars = 0;
@@ -103,11 +104,11 @@ export async function insertBatch(
     }
   }
   if (waiting.length > 0) await write();
-  await Promise.all([before, round]);
+  await Promise.all(underWay);
   const moved: SqlParameter[][] = [];
   for (const [table, { deltas, chars, done }] of parts) {
     if (deltas === 0) continue;
-    moved.push([table, batch.to.epoch, batch.to.seq, done]);
+    moved.push([table, batch.to.epoch, batch.to.seq, done, logHash(batch.to)]);
     outcomes.set(table, { status: "committed", deltas, objects: 0, bytes: chars });
   }
   await writeRows(work, {
@@ -126,14 +127,14 @@ async function writeRound(
     waiting: readonly Waiting[];
     pos: number;
     merged: MergedStates;
-    before: Promise<unknown>;
+    before: Promise<void> | undefined;
   },
 ): Promise<void> {
   const { server, waiting, merged, before } = options;
   const entries = waiting.map(({ entry }) => entry);
   await Promise.all([
     addDeltas(work, options),
-    before.then(() => foldEntries(work, { server, entries, merged })),
+    Promise.resolve(before).then(() => foldEntries(work, { server, entries, merged })),
   ]);
 }
 
@@ -145,8 +146,8 @@ async function addDeltas(
   const { server: { dialect }, waiting, pos } = options;
   const key = dialect.column("key");
   const rows = waiting.map(({ entry: { seq, at, delta }, text }, i): SqlParameter[] => [
-    pos + i + 1,
     delta.table,
+    pos + i + 1,
     seq,
     at,
     key.encode(rowKey(delta.table, delta.rowId))!,
@@ -162,6 +163,11 @@ export interface Mark {
   readonly done: number;
 }
 
+/** A watermark's hash as it is stored: the seq, a space and the hash. */
+export function logHash({ seq, hash }: Watermark): string | null {
+  return hash === undefined ? null : `${seq} ${hash}`;
+}
+
 /** How far some tables are. */
 export async function readMarks(
   work: SqlWork,
@@ -172,12 +178,14 @@ export async function readMarks(
   if (tables.length === 0) return marks;
   const named = dialect.within("table_name", { type: "name", values: tables });
   const rows = await work.run(
-    sql`SELECT table_name, epoch, seq, done FROM lakesync_tables WHERE ${named}${
+    sql`SELECT table_name, epoch, seq, done, log_hash FROM lakesync_tables WHERE ${named}${
       raw(lock ? " FOR UPDATE" : "")
     }`,
   );
-  for (const [table, epoch, seq, done] of rows) {
-    marks.set(table!, { watermark: { epoch: epoch!, seq: Number(seq) }, done: Number(done) });
+  for (const [table, epoch, seq, done, hash] of rows) {
+    const known = hash?.startsWith(`${seq} `) ? { hash: hash.slice(seq!.length + 1) } : {};
+    const watermark = { epoch: epoch!, seq: Number(seq), ...known };
+    marks.set(table!, { watermark, done: Number(done) });
   }
   return marks;
 }

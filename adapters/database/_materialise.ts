@@ -6,6 +6,7 @@ import {
   type SqlDialect,
   type SqlParameter,
   type SqlServer,
+  type SqlStatement,
   type SqlWork,
   type TableSchema,
   unwrapOrThrow,
@@ -147,7 +148,8 @@ async function writeStretch(
   return { upserted, deleted, misfits, more: windows.more() };
 }
 
-async function writeWindow(
+/** Writes rows into a table for people, and takes others out of it. */
+export async function writeWindow(
   work: SqlWork,
   options: {
     dialect: SqlDialect;
@@ -174,6 +176,6 @@ function add(counts: Map<string, number>, column: string, count: number): void {
 }
 
 /** Locks a table's line, so that it is materialised by one at a time, and gives how far it is. */
-function lockDone(table: MaterialisedTable) {
+export function lockDone(table: MaterialisedTable): SqlStatement {
   return sql`SELECT done FROM lakesync_tables WHERE table_name = ${table.name} FOR UPDATE`;
 }

@@ -5,10 +5,10 @@ import {
   type LatestStateOptions,
   type QueryDeltasOptions,
   type SqlServer,
-  type SqlStatement,
   type SqlWork,
   type StatePage,
 } from "@lakesync/core";
+import { readDeltaRange } from "./_read_deltas.ts";
 import { raw, sql } from "./_sql.ts";
 import { parseStateText } from "./_state_text.ts";
 import { rowKey, rowKeysEnd } from "./_tables.ts";
@@ -16,9 +16,9 @@ import { rowKey, rowKeysEnd } from "./_tables.ts";
 /** A page of deltas in the order of their places. */
 export async function readDeltas(
   work: SqlWork,
-  options: { after: string | undefined; query: QueryDeltasOptions },
+  options: { server: SqlServer; after: string | undefined; query: QueryDeltasOptions },
 ): Promise<DeltaPage> {
-  const { after, query: { tables, limit } } = options;
+  const { server, after, query: { tables, limit } } = options;
   const cursor = after ?? "0";
   if (!/^(0|[1-9][0-9]{0,15})$/.test(cursor)) {
     throw new LakeSyncError(
@@ -27,15 +27,14 @@ export async function readDeltas(
     );
   }
   if (tables?.length === 0) return { entries: [], cursor, hasMore: false };
-  // One by one, not as a list: the places are then read in their order, also without statistics.
-  const named: SqlStatement = tables === undefined ? raw("TRUE") : {
-    text: `(${tables.map(() => "table_name = ?").join(" OR ")})`,
-    parameters: tables,
-  };
-  const rows = await work.run(
-    sql`SELECT pos, seq, lakesync_deltas.at, delta FROM lakesync_deltas
-      WHERE pos > ${Number(cursor)} AND ${named} ORDER BY pos LIMIT ${raw(String(limit + 1))}`,
-  );
+  const rows = await readDeltaRange(work, {
+    server,
+    columns: "pos, seq, lakesync_deltas.at, delta",
+    after: Number(cursor),
+    through: undefined,
+    tables,
+    limit: limit + 1,
+  });
   const page = rows.slice(0, limit);
   return {
     entries: page.map(([, seq, at, delta]) => ({

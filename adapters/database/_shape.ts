@@ -1,6 +1,6 @@
 import { LakeSyncError, type SqlServer, type SqlStatement, type SqlWork } from "@lakesync/core";
 import type { MaterialisedTable } from "./materialised_table.ts";
-import { createStatements, raw } from "./_sql.ts";
+import { createStatement, raw } from "./_sql.ts";
 
 /**
  * What has to be done to a table so that it has every column.
@@ -16,7 +16,7 @@ export async function shapeStatements(
   const found = await server.describe(work, table.name);
   if (found.size === 0) {
     const columns = table.columns.map(({ name, type }, i) => ({ name, type, nullable: i > 0 }));
-    return createStatements(server, { name: table.name, columns, key: 1 });
+    return [createStatement(server, { name: table.name, columns, key: 1 })];
   }
   const lacking: string[] = [];
   for (const { name, type, source } of table.columns) {

@@ -52,23 +52,15 @@ export function firstNumber(rows: readonly SqlResultRow[]): number | undefined {
   return value === null ? undefined : Number(value);
 }
 
-/** The statements that make a table. */
-export function createStatements(server: SqlServer, table: OwnTable): SqlStatement[] {
+/** The statement that makes a table. */
+export function createStatement(server: SqlServer, table: OwnTable): SqlStatement {
   const { dialect } = server;
   const { quote } = dialect;
   const columns = table.columns.map(({ name, type, nullable }) =>
     `${quote(name)} ${dialect.column(type).sql}${nullable === true ? "" : " NOT NULL"}`
   );
   const key = table.columns.slice(0, table.key).map(({ name }) => quote(name));
-  const statements = [
-    raw(
-      `CREATE TABLE ${quote(table.name)} (${columns.join(", ")}, PRIMARY KEY (${key.join(", ")}))`,
-    ),
-  ];
-  if (table.index !== undefined) {
-    const indexed = table.index.map((name) => quote(name)).join(", ");
-    const name = quote(`${table.name}_by_${table.index[0]}`);
-    statements.push(raw(`CREATE INDEX ${name} ON ${quote(table.name)} (${indexed})`));
-  }
-  return statements;
+  return raw(
+    `CREATE TABLE ${quote(table.name)} (${columns.join(", ")}, PRIMARY KEY (${key.join(", ")}))`,
+  );
 }

@@ -13,12 +13,13 @@ export interface OwnTable {
   readonly columns: readonly OwnColumn[];
   /** How many of the first columns are the primary key. */
   readonly key: number;
-  /** Columns of an index beside it. */
-  readonly index?: readonly string[];
 }
 
-/** The form of the tables below. A database with another one is left alone. */
-export const FORMAT = 1;
+/**
+ * The form of the tables below. A database with a later one is left alone, one with an earlier one is
+ * taken over: since 2 a state leaves out stamps that are its life's.
+ */
+export const FORMAT = 2;
 
 /** `format`, and `pos`: the last delta's place. Its lock is the order of all writers. */
 export const HEAD: OwnTable = {
@@ -27,7 +28,11 @@ export const HEAD: OwnTable = {
   key: 1,
 };
 
-/** A row a table: its watermark, and the place up to which it is materialised. */
+/**
+ * A row a table: its watermark, and the place up to which it is materialised. `log_hash` came later: it is
+ * added to tables that were made before, and versions that do not know it leave it as it is. So it
+ * names the seq that it is of.
+ */
 export const TABLES: OwnTable = {
   name: "lakesync_tables",
   columns: [
@@ -35,23 +40,26 @@ export const TABLES: OwnTable = {
     { name: "epoch", type: "name" },
     { name: "seq", type: "integer" },
     { name: "done", type: "integer" },
+    { name: "log_hash", type: "name", nullable: true },
   ],
   key: 1,
 };
 
-/** A row a delta, in the order in which they were inserted. */
+/**
+ * A row a delta; `pos` rises with the order in which they were inserted, without gaps. One key and no
+ * index beside it: format 1 had the place alone as its key and an index by table, either will do.
+ */
 export const DELTAS: OwnTable = {
   name: "lakesync_deltas",
   columns: [
-    { name: "pos", type: "integer" },
     { name: "table_name", type: "name" },
+    { name: "pos", type: "integer" },
     { name: "seq", type: "integer" },
     { name: "at", type: "integer" },
     { name: "row_key", type: "key" },
     { name: "delta", type: "text" },
   ],
-  key: 1,
-  index: ["table_name", "pos"],
+  key: 2,
 };
 
 /** A row a row: what its deltas merge to, with the stamps. */

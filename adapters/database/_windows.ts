@@ -1,7 +1,8 @@
 import type { SqlServer, SqlWork } from "@lakesync/core";
 import type { Lately } from "./_lately.ts";
 import { lookUpTexts } from "./_look_up.ts";
-import { firstNumber, raw, sql } from "./_sql.ts";
+import { readDeltaRange } from "./_read_deltas.ts";
+import { firstNumber, sql } from "./_sql.ts";
 
 /** How many deltas, or rows, are brought into a table at once. */
 const WINDOW = 5_000;
@@ -29,18 +30,21 @@ export async function windowsAfter(
   work: SqlWork,
   options: { server: SqlServer; table: string; done: number; lately: Lately },
 ): Promise<Windows> {
-  const { table, done, lately } = options;
+  const { server, table, done, lately } = options;
   if (!lately.has(table)) return readWindows(work, options);
   const head = firstNumber(
     await work.run(sql`SELECT value FROM lakesync_head WHERE name = ${"pos"}`),
   );
   const known = head === undefined ? undefined : lately.take(table, head);
   if (known !== undefined && head! > done) {
-    const before = done >= known.after ? [] : await work.run(
-      sql`SELECT pos FROM lakesync_deltas
-        WHERE table_name = ${table} AND pos > ${done} AND pos <= ${known.after}
-        ORDER BY table_name, pos LIMIT 1`,
-    );
+    const before = done >= known.after ? [] : await readDeltaRange(work, {
+      server,
+      columns: "pos",
+      after: done,
+      through: known.after,
+      tables: [table],
+      limit: 1,
+    });
     if (before.length === 0) {
       return knownWindows([...known.states.values()], { done, through: head! });
     }
@@ -76,10 +80,14 @@ async function readWindow(
   options: { server: SqlServer; table: string; after: number },
 ): Promise<Window | undefined> {
   const { server, table, after } = options;
-  const deltas = await work.run(
-    sql`SELECT pos, row_key FROM lakesync_deltas WHERE table_name = ${table} AND pos > ${after}
-      ORDER BY table_name, pos LIMIT ${raw(String(WINDOW))}`,
-  );
+  const deltas = await readDeltaRange(work, {
+    server,
+    columns: "pos, row_key",
+    after,
+    through: undefined,
+    tables: [table],
+    limit: WINDOW,
+  });
   const through = deltas.at(-1)?.[0];
   if (through === undefined) return undefined;
   const keys = [...new Set(deltas.map(([, key]) => key!))];

@@ -26,5 +26,6 @@ export {
   type FlushQueueStats,
 } from "./flush_queue.ts";
 export { materialisedColumnName } from "./materialised_table.ts";
+export { mergedTables, type MergedTablesOptions } from "./merged_tables.ts";
 export { sqlPruning } from "./pruning.ts";
 export { type SqlAdapter, sqlAdapter, type SqlAdapterOptions } from "./sql_adapter.ts";

@@ -1,6 +1,18 @@
-import type { Delta, PlacedDelta, Prunable, SqlResultRow, SqlServer } from "@lakesync/core";
+import type {
+  Delta,
+  PlacedDelta,
+  Prunable,
+  SqlResultRow,
+  SqlServer,
+  SqlStatement,
+  SqlWork,
+} from "@lakesync/core";
+import { deltaTables, inTables, readDeltaRange } from "./_read_deltas.ts";
 import { firstNumber, raw, sql } from "./_sql.ts";
 import { rowKey } from "./_tables.ts";
+
+/** What of a delta {@linkcode placed} takes. */
+const PLACED = "pos, seq, lakesync_deltas.at, delta";
 
 /**
  * Takes deltas out of a SQL database that a `sqlAdapter` keeps them in: for `lifecycleDatabase`. What it
@@ -25,8 +37,12 @@ import { rowKey } from "./_tables.ts";
 export function sqlPruning(server: SqlServer): Prunable {
   const { dialect } = server;
   const lock = sql`SELECT value FROM lakesync_head WHERE name = ${"pos"} FOR UPDATE`;
-  const at = (places: readonly number[]) =>
-    dialect.within("pos", { type: "integer", values: places });
+  // By the tables too, as the index has these first.
+  const at = async (work: SqlWork, places: readonly number[]): Promise<SqlStatement> => {
+    const named = inTables(server, await deltaTables(work));
+    const placed = dialect.within("pos", { type: "integer", values: places });
+    return sql`${named} AND ${placed}`;
+  };
   return {
     newestPlace: () =>
       server.transaction(async (work) =>
@@ -34,25 +50,21 @@ export function sqlPruning(server: SqlServer): Prunable {
           await work.run(sql`SELECT value FROM lakesync_head WHERE name = ${"pos"}`),
         ) ?? 0
       ),
-    deltasAfter: (place, { tables, through, limit }) =>
+    deltasAfter: (after, range) =>
       server.transaction(async (work) =>
-        (await work.run(
-          sql`SELECT pos, seq, at, delta FROM lakesync_deltas
-            WHERE pos > ${place} AND pos <= ${through}
-            AND ${dialect.within("table_name", { type: "name", values: tables })}
-            ORDER BY pos LIMIT ${raw(String(limit))}`,
-        )).map(placed)
+        (await readDeltaRange(work, { server, columns: PLACED, after, ...range })).map(placed)
       ),
     deltasAt: (places) =>
       server.transaction(async (work) =>
         (await work.run(
-          sql`SELECT pos, seq, at, delta FROM lakesync_deltas WHERE ${at(places)} ORDER BY pos`,
+          sql`SELECT ${raw(PLACED)} FROM lakesync_deltas
+            WHERE ${await at(work, places)} ORDER BY pos`,
         )).map(placed)
       ),
     removeDeltas: (places) =>
       server.transaction(async (work) => {
         await work.run(lock);
-        await work.run(sql`DELETE FROM lakesync_deltas WHERE ${at(places)}`);
+        await work.run(sql`DELETE FROM lakesync_deltas WHERE ${await at(work, places)}`);
       }),
     removeRows: (table, { rowIds, after }) =>
       server.transaction(async (work) => {

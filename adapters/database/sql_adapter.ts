@@ -129,7 +129,7 @@ class Adapter implements SqlAdapter {
     query: QueryDeltasOptions,
   ): Promise<Result<DeltaPage>> {
     checkLimit(query.limit);
-    return this.#run((work) => readDeltas(work, { after, query }), query);
+    return this.#run((work) => readDeltas(work, { server: this.#server, after, query }), query);
   }
 
   getLatestState(table: string, query: LatestStateOptions = {}): Promise<Result<StatePage>> {

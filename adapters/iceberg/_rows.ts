@@ -55,6 +55,8 @@ export class RowBuffer {
   readonly #places: ReadonlyMap<string, number>;
   readonly #types: readonly ColumnType[];
   readonly #names: readonly string[];
+  /** What a row carries that has all columns: one text for all of them. */
+  readonly #allNames: string;
   #count = 0;
   #weight = 0;
   // Numbers are kept apart from what the garbage collector has to look at; their room stays.
@@ -74,6 +76,7 @@ export class RowBuffer {
     this.#places = new Map(columns.map(({ column }, i) => [column.name, i]));
     this.#types = columns.map(({ column }) => column.type);
     this.#names = columns.map(({ column }) => column.name);
+    this.#allNames = this.#names.join(",");
     this.#cells = columns.map(() => []);
   }
 
@@ -154,6 +157,7 @@ export class RowBuffer {
   #listOf(columns: readonly { readonly column: string }[], ordered: boolean): string | null {
     if (columns.length === 0) return null;
     if (columns.length === 1) return columns[0]!.column;
+    if (ordered && columns.length === this.#names.length) return this.#allNames;
     if (ordered) return columns.map(({ column }) => column).join(",");
     const places = columns.map(({ column }) => this.#places.get(column)!);
     return places.sort((a, b) => a - b).map((place) => this.#names[place]!).join(",");

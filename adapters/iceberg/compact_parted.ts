@@ -1,22 +1,23 @@
-import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { appendFile, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { LakeSyncError } from "@lakesync/core";
 import type { Cell } from "./_cells.ts";
 import { ChangeList, type Changes } from "./compact_change_list.ts";
+import { Scratch } from "./scratch.ts";
 
 /** So many bytes before those of changes say how many these are. */
 const HEAD = 4;
 
 /** Changes in temporary files, one for those that are folded together. */
 export class PartedChanges {
-  readonly #directory: string;
+  readonly #scratch: Scratch;
   readonly #columns: number;
   readonly #groups: Set<number> = new Set();
 
-  private constructor(directory: string, columns: number) {
-    this.#directory = directory;
+  private constructor(scratch: Scratch, columns: number) {
+    this.#scratch = scratch;
     this.#columns = columns;
   }
 
@@ -26,10 +27,7 @@ export class PartedChanges {
    * @param columns How many columns the app has.
    */
   static async open(columns: number): Promise<PartedChanges> {
-    return await guarded(async () => {
-      const directory = await mkdtemp(join(tmpdir(), "lakesync-changes-"));
-      return new PartedChanges(directory, columns);
-    });
+    return await guarded(async () => new PartedChanges(await Scratch.open("changes"), columns));
   }
 
   /** Adds changes, each to the group of its bucket. */
@@ -73,11 +71,11 @@ export class PartedChanges {
 
   /** Removes all. */
   async close(): Promise<void> {
-    await rm(this.#directory, { recursive: true, force: true });
+    await this.#scratch.close();
   }
 
   #path(group: number): string {
-    return join(this.#directory, String(group));
+    return join(this.#scratch.directory, String(group));
   }
 }
 

@@ -15,7 +15,7 @@ import { type DeleteForm, FoldWriter } from "./compact_write.ts";
 import { newSchemaPlan } from "./lake_schema.ts";
 import { fileKey, type ManifestEntry } from "./manifest.ts";
 import { currentSnapshot, type Snapshot, type TableMetadata } from "./metadata.ts";
-import { EPOCH_PROPERTY, SEQ_PROPERTY, watermarkOf } from "./metadata.ts";
+import { watermarkOf, watermarkProperties } from "./metadata.ts";
 import { changesTable, schemaEntry, withSchema } from "./snapshot.ts";
 import { branchParts, MAIN_BRANCH, withReplacement } from "./state_commit.ts";
 import { bucketSpec, emptyState, HIDDEN_BRANCH, STATE_LAYOUT, statePlan } from "./state_schema.ts";
@@ -235,10 +235,7 @@ export class Compaction {
           added: added.map((file) => ({ file, sequenceNumber: null })),
           operation: "overwrite",
           summary: {
-            ...(watermark !== undefined && {
-              [EPOCH_PROPERTY]: watermark.epoch,
-              [SEQ_PROPERTY]: String(watermark.seq),
-            }),
+            ...(watermark !== undefined && watermarkProperties(watermark)),
             [CHANGES_UUID_PROPERTY]: version.metadata["table-uuid"],
             [CHANGES_SNAPSHOT_PROPERTY]: String(snapshot["snapshot-id"]),
             [CHANGES_SEQUENCE_PROPERTY]: String(snapshot["sequence-number"]),

@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DuckDBInstance } from "@duckdb/node-api";
@@ -9,6 +8,7 @@ import { GoneRows } from "./compact_gone.ts";
 import { rewriteSql } from "./duckdb_sql.ts";
 import { foldedFile } from "./parquet_metrics.ts";
 import { findRows } from "./parquet_read.ts";
+import { Scratch } from "./scratch.ts";
 import { type DeletedRows, encodeDeletes } from "./state_deletes.ts";
 import { STATE_FIELD } from "./state_schema.ts";
 import { FILE_ROWS } from "./_table_write.ts";
@@ -37,7 +37,7 @@ export interface BucketRewrite {
 export class DuckDbFiles {
   readonly #job: CompactionJob;
   readonly #options: { readonly memoryBytes: number; readonly threads: number };
-  #opened: Promise<{ directory: string; instance: DuckDBInstance }> | undefined;
+  #opened: Promise<{ scratch: Scratch; instance: DuckDBInstance }> | undefined;
   #made = 0;
 
   constructor(job: CompactionJob, options: { memoryBytes: number; threads: number }) {
@@ -144,9 +144,9 @@ export class DuckDbFiles {
   /** Lets go of everything. */
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    const { directory, instance } = await this.#opened;
+    const { scratch, instance } = await this.#opened;
     instance.closeSync();
-    await rm(directory, { recursive: true, force: true });
+    await scratch.close();
   }
 
   /** The places of all rows that are gone, by the paths of their files. */
@@ -176,20 +176,20 @@ export class DuckDbFiles {
   }
 
   async #path(): Promise<string> {
-    const { directory } = await this.#open();
-    return join(directory, `${this.#made++}.parquet`);
+    const { scratch } = await this.#open();
+    return join(scratch.directory, `${this.#made++}.parquet`);
   }
 
-  #open(): Promise<{ directory: string; instance: DuckDBInstance }> {
+  #open(): Promise<{ scratch: Scratch; instance: DuckDBInstance }> {
     return this.#opened ??= (async () => {
       const { DuckDBInstance } = await import("@duckdb/node-api");
-      const directory = await mkdtemp(join(tmpdir(), "lakesync-compact-"));
+      const scratch = await Scratch.open("files");
       const instance = await DuckDBInstance.create(":memory:", {
         memory_limit: `${Math.ceil(this.#options.memoryBytes / 1024)}KiB`,
         threads: String(this.#options.threads),
-        temp_directory: join(directory, "spill"),
+        temp_directory: join(scratch.directory, "spill"),
       });
-      return { directory, instance };
+      return { scratch, instance };
     })();
   }
 }

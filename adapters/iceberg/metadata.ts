@@ -185,6 +185,8 @@ export function currentFields(metadata: TableMetadata): readonly IcebergField[] 
 export const EPOCH_PROPERTY = "lakesync.epoch";
 /** Where a snapshot says how far the table is. */
 export const SEQ_PROPERTY = "lakesync.seq";
+/** Where a snapshot says which log that is of. */
+export const HASH_PROPERTY = "lakesync.hash";
 /** Where a snapshot names the batch that made it. */
 export const BATCH_PROPERTY = "lakesync.batch-id";
 
@@ -193,9 +195,22 @@ export function watermarkOf(metadata: TableMetadata): Watermark | undefined {
   for (const { summary } of ancestry(metadata)) {
     const epoch = summary[EPOCH_PROPERTY];
     const seq = Number(summary[SEQ_PROPERTY] ?? Number.NaN);
-    if (epoch !== undefined && Number.isSafeInteger(seq)) return { epoch, seq };
+    if (epoch === undefined || !Number.isSafeInteger(seq)) continue;
+    const hash = summary[HASH_PROPERTY];
+    return { epoch, seq, ...(hash !== undefined && { hash }) };
   }
   return undefined;
+}
+
+/** A watermark as a snapshot's summary has it. */
+export function watermarkProperties(
+  { epoch, seq, hash }: Watermark,
+): { readonly [property: string]: string } {
+  return {
+    [EPOCH_PROPERTY]: epoch,
+    [SEQ_PROPERTY]: String(seq),
+    ...(hash !== undefined && { [HASH_PROPERTY]: hash }),
+  };
 }
 
 /** Whether two watermarks are the same place. */

@@ -39,6 +39,7 @@ export type {
 export type { Json64 } from "./json64.ts";
 export type { TableVersion } from "./table.ts";
 export type { DeletedRows, Positions } from "./state_deletes.ts";
+export { removeAbandonedScratch, type RemoveAbandonedScratchOptions } from "./scratch.ts";
 export {
   maintainLake,
   type MaintainLakeOptions,

@@ -40,7 +40,16 @@ export async function readConfig(
   if (!answer.ok) return answer;
   const { status, body } = answer.value;
   if (status !== 200 || member(body, "overrides") === undefined) {
-    return err(refusal(answer.value, "the request of its configuration"));
+    const of = warehouse === undefined ? "" : ` of warehouse "${warehouse}"`;
+    const { code, message, cause } = refusal(
+      answer.value,
+      `the request of its configuration${of} at ${client.url}`,
+    );
+    // What is no catalogue, or does not know the warehouse, answers many things.
+    const hint = status === 200 || status === 400 || status === 404
+      ? ", correct the catalogue's URL or its warehouse"
+      : "";
+    return err(new LakeSyncError(code, message + hint, { cause }));
   }
   const merged = new Map([
     ...textsOf(member(body, "defaults")),

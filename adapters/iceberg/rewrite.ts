@@ -6,7 +6,7 @@ import { evolveSchemaPlan } from "./lake_schema.ts";
 import { keyOf } from "./location.ts";
 import type { DataFile, ManifestEntry } from "./manifest.ts";
 import { ancestry, currentFields, EPOCH_PROPERTY, type TableMetadata } from "./metadata.ts";
-import { BATCH_PROPERTY, SEQ_PROPERTY } from "./metadata.ts";
+import { BATCH_PROPERTY, HASH_PROPERTY, SEQ_PROPERTY } from "./metadata.ts";
 import { mergeFiles } from "./rewrite_merge.ts";
 import { changesTable, daySpec, SORT_ORDER_ID } from "./snapshot.ts";
 import { branchParts, MAIN_BRANCH, type ManifestPart, withReplacement } from "./state_commit.ts";
@@ -247,7 +247,7 @@ function marksOf(metadata: TableMetadata): { readonly [property: string]: string
   for (const { summary } of ancestry(metadata)) {
     if (summary[EPOCH_PROPERTY] === undefined) continue;
     return Object.fromEntries(
-      [EPOCH_PROPERTY, SEQ_PROPERTY, BATCH_PROPERTY].flatMap((mark) => {
+      [EPOCH_PROPERTY, SEQ_PROPERTY, HASH_PROPERTY, BATCH_PROPERTY].flatMap((mark) => {
         const value = summary[mark];
         return value === undefined ? [] : [[mark, value]];
       }),

@@ -3,12 +3,11 @@ import { err, ok, type Result } from "@lakesync/core";
 import {
   BATCH_PROPERTY,
   currentSnapshot,
-  EPOCH_PROPERTY,
   type PartitionSpec,
   type SchemaEntry,
-  SEQ_PROPERTY,
   type Snapshot,
   type TableMetadata,
+  watermarkProperties,
 } from "./metadata.ts";
 import { FIELD, SCHEMA_PROPERTY, type SchemaPlan, schemaProperty } from "./lake_schema.ts";
 import { DAY_FIELD, DAY_FIELD_ID } from "./manifest_schema.ts";
@@ -198,8 +197,7 @@ function summaryOf(addition: Addition, parent: Snapshot | undefined): Snapshot["
     "added-records": String(addition.rows),
     "added-files-size": String(addition.bytes),
     "changed-partition-count": String(addition.partitions),
-    [EPOCH_PROPERTY]: addition.watermark.epoch,
-    [SEQ_PROPERTY]: String(addition.watermark.seq),
+    ...watermarkProperties(addition.watermark),
     [BATCH_PROPERTY]: addition.batchId,
   };
   const total = (name: string, added: bigint): void => {

@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { crc32 } from "./_crc32.ts";
 import type { DataFile } from "./manifest.ts";
 import { decodePositions, encodePositions } from "./roaring.ts";
 

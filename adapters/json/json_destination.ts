@@ -174,7 +174,9 @@ export function jsonDestination(options: JsonDestinationOptions): Destination {
 }
 
 function watermarkOf(newest: NumberedManifest | undefined): Watermark | undefined {
-  return newest && { epoch: newest.manifest.epoch, seq: newest.manifest.seq };
+  if (newest === undefined) return undefined;
+  const { epoch, seq, hash } = newest.manifest;
+  return { epoch, seq, ...(hash !== undefined && { hash }) };
 }
 
 function throwIfStopped(signal: AbortSignal | undefined): void {

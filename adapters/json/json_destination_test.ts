@@ -100,6 +100,23 @@ test("jsonDestination() writes each delta as it is, with the watermark in the sa
   assertEquals([...marks], [["todos", { epoch: "e", seq: 2 }]]);
 });
 
+test("jsonDestination() keeps the log's hash with its watermark, where there is one", async () => {
+  const store = memoryObjectStore();
+  const to = { epoch: "e", seq: 1, hash: "q3yvs3jbuq" };
+  async function* entries() {
+    yield await Promise.resolve([entry(1)]);
+  }
+  const tables = new Map([["todos", { schema: TODOS, from: undefined }]]);
+  unwrapOrThrow(
+    await jsonDestination({ store }).write({ id: "1", to, tables, entries: entries() }),
+  );
+  const markNow = async () =>
+    unwrapOrThrow(await jsonDestination({ store }).watermarks(["todos"])).get("todos");
+  assertEquals(await markNow(), to);
+  await flush(jsonDestination({ store }), [entry(2)], to);
+  assertEquals(await markNow(), { epoch: "e", seq: 2 });
+});
+
 test("jsonDestination() writes nothing on top of another watermark than the newest", async () => {
   const store = memoryObjectStore();
   await settle(jsonDestination({ store }), 3);

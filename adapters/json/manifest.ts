@@ -18,6 +18,8 @@ export interface Manifest {
   readonly epoch: string;
   /** Everything of that epoch up to this seq is in this manifest's files and the earlier ones'. */
   readonly seq: number;
+  /** The log's running hash there; left out in manifests of before there was one. */
+  readonly hash?: string;
   /** The batch that it is of. */
   readonly batchId: string;
   /** The objects that it brings, in the order of their deltas. */
@@ -98,9 +100,10 @@ export async function putManifest(
 function parseManifest(bytes: Uint8Array): Manifest | undefined {
   try {
     const value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    const { version, epoch, seq, batchId, files } = value ?? {};
+    const { version, epoch, seq, hash, batchId, files } = value ?? {};
     const fits = version === 1 && typeof epoch === "string" && Number.isSafeInteger(seq) &&
-      typeof batchId === "string" && Array.isArray(files);
+      typeof batchId === "string" && Array.isArray(files) &&
+      (hash === undefined || typeof hash === "string");
     return fits ? value : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,3 @@
-import { Buffer } from "node:buffer";
 import { Readable } from "node:stream";
 import {
   err,
@@ -12,7 +11,12 @@ import {
   type SqlTransactionOptions,
   type SqlWork,
 } from "@lakesync/core";
-import { mysqlDialect, type MysqlFacts, type NewRowsStatement } from "./dialect.ts";
+import {
+  type LoadStatement,
+  mysqlDialect,
+  type MysqlFacts,
+  type NewRowsStatement,
+} from "./dialect.ts";
 import {
   ask,
   loadDriver,
@@ -61,8 +65,6 @@ export interface MysqlServerOptions {
 
 /** The code of the warning of a row that is there. */
 const DUPLICATE_KEY = "1062";
-/** The most bytes of a packet of a file that is loaded. */
-const FILE_PACKET = 256 * 1024;
 
 /**
  * A MySQL (8 or later) or MariaDB (10.6 or later) database for
@@ -221,19 +223,20 @@ class MysqlSqlServer implements SqlServer {
     connection: MysqlConnection,
     statement: SqlStatement,
   ): Promise<readonly SqlResultRow[]> {
-    const { text, parameters, data } = statement;
+    const { text, parameters } = statement;
+    const lines = "lines" in statement ? (statement as LoadStatement).lines : undefined;
     const answer: MysqlAnswer = await ask(connection, {
       sql: text,
       values: parameters,
       timeout: this.#options.statementMs ?? 60_000,
       rowsAsArray: true,
-      ...(data !== undefined && { infileStreamFactory: () => Readable.from(packets(data)) }),
+      ...(lines !== undefined && { infileStreamFactory: () => Readable.from(lines) }),
     });
     if (!("warningStatus" in answer)) return answer;
     const { warningStatus, affectedRows } = answer;
     const newRows = "newRows" in statement ? (statement as NewRowsStatement).newRows : undefined;
     // A load does not fail for what it cannot take: it warns, and writes something else.
-    if (data !== undefined && warningStatus > (newRows ?? affectedRows) - affectedRows) {
+    if (lines !== undefined && warningStatus > (newRows ?? affectedRows) - affectedRows) {
       const found = await ask(connection, { sql: "SHOW WARNINGS", rowsAsArray: true });
       const warnings = "warningStatus" in found ? [] : found;
       const isOther = ([, code]: readonly (string | null)[]) => code !== DUPLICATE_KEY;
@@ -247,11 +250,6 @@ class MysqlSqlServer implements SqlServer {
       cause: signal?.reason,
     });
   }
-}
-
-function* packets(text: string): Generator<Uint8Array> {
-  const bytes = Buffer.from(text);
-  for (let i = 0; i < bytes.length; i += FILE_PACKET) yield bytes.subarray(i, i + FILE_PACKET);
 }
 
 function refused(warning: string | null | undefined, place: string): LakeSyncError {

@@ -1,9 +1,20 @@
 import { Buffer } from "node:buffer";
-import type { SqlParameter } from "@lakesync/core";
+import type { SqlParameter, SqlStatement } from "@lakesync/core";
 import type { PgConnection, PgSubmittable } from "./_driver.ts";
 
-/** The most bytes of a message. */
-const MESSAGE = 256 * 1024;
+/** A COPY … FROM STDIN and what it reads. */
+export interface CopyStatement extends SqlStatement {
+  /** The lines, some at a time. */
+  readonly lines: readonly Uint8Array[];
+}
+
+/** A COPY of rows of which some may be there. */
+export interface CopyNewStatement extends CopyStatement {
+  /** How many rows it has. */
+  readonly newRows: number;
+  /** Leaves those out that are there, and takes longer: COPY takes all or none. */
+  orElse(): SqlStatement;
+}
 
 /** A COPY … FROM STDIN with what it reads, as the driver runs statements of others. */
 export class CopyIn implements PgSubmittable {
@@ -12,13 +23,13 @@ export class CopyIn implements PgSubmittable {
   /** Set by the driver: stops the time that the statement has. */
   callback: ((error: Error | null) => void) | undefined;
   readonly #text: string;
-  readonly #data: string;
+  readonly #lines: readonly Uint8Array[];
   readonly #settle: PromiseWithResolvers<void> = Promise.withResolvers();
   #error: Error | undefined;
 
-  constructor(text: string, data: string) {
+  constructor({ text, lines }: CopyStatement) {
     this.#text = text;
-    this.#data = data;
+    this.#lines = lines;
     this.done = this.#settle.promise;
   }
 
@@ -29,10 +40,7 @@ export class CopyIn implements PgSubmittable {
 
   /** The server wants the data. */
   handleCopyInResponse(connection: PgConnection): void {
-    const bytes = Buffer.from(this.#data);
-    for (let i = 0; i < bytes.length; i += MESSAGE) {
-      connection.sendCopyFromChunk(bytes.subarray(i, i + MESSAGE));
-    }
+    for (const lines of this.#lines) connection.sendCopyFromChunk(lines);
     connection.endCopyFrom();
   }
 
@@ -54,8 +62,12 @@ export class CopyIn implements PgSubmittable {
   handleCommandComplete(): void {}
 }
 
+/** About how many characters are encoded at once. */
+const SOME = 32 * 1024;
+
 /** Rows as the lines that COPY reads. */
-export function copyText(rows: readonly (readonly SqlParameter[])[]): string {
+export function copyLines(rows: readonly (readonly SqlParameter[])[]): Buffer[] {
+  const lines: Buffer[] = [];
   let text = "";
   for (const row of rows) {
     for (let i = 0; i < row.length; i++) {
@@ -65,8 +77,13 @@ export function copyText(rows: readonly (readonly SqlParameter[])[]): string {
       else text += typeof value === "number" ? value : escapeField(value);
     }
     text += "\n";
+    // Early: the pieces of a long text are many objects, and would outlive the collector's first look.
+    if (text.length < SOME) continue;
+    lines.push(Buffer.from(text));
+    text = "";
   }
-  return text;
+  if (text !== "") lines.push(Buffer.from(text));
+  return lines;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -21,9 +21,16 @@ export interface PgSubmittable {
   handleReadyForQuery(): void;
 }
 
+/** What a statement gives. */
+export interface PgAnswer {
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** How many rows it has written, or given. */
+  readonly rowCount: number | null;
+}
+
 /** One connection. Once it is lost it stays lost, and all that is asked of it rejects. */
 export interface PgClient {
-  query(query: PgQuery): Promise<{ readonly rows: readonly (readonly (string | null)[])[] }>;
+  query(query: PgQuery): Promise<PgAnswer>;
   query(query: PgSubmittable): PgSubmittable;
   on(event: "error", listener: () => void): unknown;
   /** Ends it; with a statement under way it breaks off. */

@@ -3,13 +3,11 @@ import {
   LakeSyncError,
   ok,
   type Result,
-  type SqlResultRow,
   type SqlServer,
-  type SqlStatement,
   type SqlTransactionOptions,
   type SqlWork,
 } from "@lakesync/core";
-import { CopyIn } from "./_copy.ts";
+import { Statements } from "./_statements.ts";
 import { postgresDialect } from "./dialect.ts";
 import { loadDriver, type PgClient, type PgDriver, type PgPool } from "./_driver.ts";
 import { postgresError } from "./_error.ts";
@@ -136,7 +134,8 @@ class PostgresSqlServer implements SqlServer {
     let done = false;
     try {
       await client.query({ text: "BEGIN" });
-      const value = await body({ run: (statement) => run(client, statement) });
+      const statements = new Statements(client);
+      const value = await body({ run: (statement) => statements.run(statement) });
       await client.query({ text: "COMMIT" });
       done = true;
       return ok(value);
@@ -170,19 +169,6 @@ class PostgresSqlServer implements SqlServer {
       cause: signal?.reason,
     });
   }
-}
-
-async function run(client: PgClient, statement: SqlStatement): Promise<readonly SqlResultRow[]> {
-  if (statement.data !== undefined) {
-    const copy = new CopyIn(statement.text, statement.data);
-    client.query(copy);
-    await copy.done;
-    return [];
-  }
-  let n = 0;
-  const text = statement.text.replaceAll("?", () => `$${++n}`);
-  const { rows } = await client.query({ text, values: statement.parameters, rowMode: "array" });
-  return rows;
 }
 
 /** Makes a new connection fit: the schema, commits that wait for the disk. */

@@ -39,6 +39,13 @@ export interface LifecycleOptions {
   /** Where it is kept what is being moved: the gateway's log store, say. */
   readonly store: MovesStore;
   /**
+   * How many deltas are moved at once, in a commit of the cold database for each table. A lake wants many:
+   * each commit is a file of it.
+   *
+   * @default {1000}
+   */
+  readonly moveDeltas?: number;
+  /**
    * Tells how old a stamp is.
    *
    * @default {systemClock}
@@ -73,7 +80,7 @@ export interface LifecycleDatabase extends DatabaseAdapter {
   ): Promise<Result<LifecycleReport>>;
 }
 
-/** How many deltas one move has, and how many rows are looked at at once. */
+/** How many deltas one move has, and how many deltas and rows are looked at at once. */
 const PAGE = 1_000;
 /** How often a page is read again that a move came into. */
 const READS = 100;
@@ -219,7 +226,7 @@ class Lifecycle implements LifecycleDatabase {
     tables: readonly TableSchema[],
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Result<LifecycleReport>> {
-    const { pruning, maxAgeMs, clock = systemClock } = this.#options;
+    const { pruning, maxAgeMs, clock = systemClock, moveDeltas = PAGE } = this.#options;
     const oldest = clock.now() - maxAgeMs;
     const begun = await this.#moves.settled();
     if (!begun.ok) return begun;
@@ -228,19 +235,26 @@ class Lifecycle implements LifecycleDatabase {
     const through = newest.value;
     const names = tables.map(({ table }) => table);
     let moved = 0;
-    for (let after = 0; names.length > 0;) {
+    let waiting: PlacedDelta[] = [];
+    for (let after: number | undefined = 0; after !== undefined && names.length > 0;) {
       if (signal?.aborted === true) return err(stopped(signal));
-      const page = await pruning.deltasAfter(after, { tables: names, through, limit: PAGE });
+      const page: Result<readonly PlacedDelta[]> = await pruning.deltasAfter(after, {
+        tables: names,
+        through,
+        limit: PAGE,
+      });
       if (!page.ok) return page;
-      const last = page.value.at(-1);
-      if (last === undefined) break;
-      after = last.place;
       const old = await this.#oldOf(page.value, oldest);
       if (!old.ok) return old;
-      if (old.value.length === 0) continue;
-      const done = await this.#moves.move(old.value, tables);
-      if (!done.ok) return done;
-      moved += old.value.length;
+      waiting.push(...old.value);
+      after = page.value.at(-1)?.place;
+      while (waiting.length >= moveDeltas || after === undefined && waiting.length > 0) {
+        const some = waiting.slice(0, moveDeltas);
+        const done = await this.#moves.move(some, tables);
+        if (!done.ok) return done;
+        moved += some.length;
+        waiting = waiting.slice(moveDeltas);
+      }
     }
     // All their deltas up to there are moved; a row only becomes younger.
     for (const table of names) {

@@ -48,6 +48,8 @@ export interface S3Answer {
   readonly body: Uint8Array<ArrayBuffer>;
   /** Whether an earlier try of the same request may have been carried out. */
   readonly repeated: boolean;
+  /** The bucket's URL. */
+  readonly bucket: string;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -80,7 +82,7 @@ export class S3Requester {
       let wait: number | undefined;
       try {
         const answer = await this.#try(request);
-        if (!mayPass(answer.status)) return { ...answer, repeated };
+        if (!mayPass(answer.status)) return { ...answer, repeated, bucket: this.#bucket.base.href };
         wait = retryAfterMs(answer.headers);
         last = new Error(`${answer.status} ${describe(answer)}`);
       } catch (thrown) {
@@ -124,7 +126,7 @@ export class S3Requester {
     return most * ((high << 8 | low) / 0x10000);
   }
 
-  async #try(request: S3Request): Promise<Omit<S3Answer, "repeated">> {
+  async #try(request: S3Request): Promise<Omit<S3Answer, "repeated" | "bucket">> {
     const { method, key, query = {}, headers, body, signal } = request;
     const { base, region, credentials } = this.#bucket;
     const url = new URL(base);
@@ -189,12 +191,14 @@ export class S3Requester {
 export function unexpected(answer: S3Answer, what: string): LakeSyncError {
   const hint = answer.status === 401 || answer.status === 403
     ? ", check the credentials and what they may do"
+    : errorCode(answer) === "NoSuchBucket"
+    ? ", make the bucket or correct its name"
     : answer.status === 301 || answer.status === 307 || answer.status === 400
     ? ", check the endpoint, the region and pathStyle"
     : "";
   return new LakeSyncError(
     "STORAGE_ERROR",
-    `S3 refused ${what}: ${answer.status} ${describe(answer)}${hint}`,
+    `S3 at ${answer.bucket} refused ${what}: ${answer.status} ${describe(answer)}${hint}`,
   );
 }
 
@@ -208,7 +212,7 @@ function describe(answer: Pick<S3Answer, "body">): string {
   const error = parseXml(new TextDecoder().decode(answer.body.subarray(0, 8_192)), "Error");
   return error === undefined
     ? "(no reason given)"
-    : `${textOf(error, "Code") ?? ""} ${textOf(error, "Message") ?? ""}`.trim();
+    : `${textOf(error, "Code") ?? ""} ${textOf(error, "Message") ?? ""}`.trim().replace(/\.$/, "");
 }
 
 function mayPass(status: number): boolean {

@@ -95,7 +95,7 @@ export interface S3ObjectStore extends ObjectStore {
    * Finds out whether the bucket keeps the promise that a lake without a catalogue rests on: of
    * several puts with `ifAbsent` one succeeds. It puts and removes one small object.
    *
-   * @returns `STORAGE_ERROR` where it does not keep it or cannot be reached.
+   * @returns `VALIDATION_ERROR` where it does not keep it, `STORAGE_ERROR` where it cannot be asked.
    */
   probe(): Promise<Result<void>>;
 }
@@ -177,7 +177,7 @@ export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
         if (answer.status === 416) return ok(new Uint8Array());
         // A range of an empty object, or a server that knows no ranges.
         if (answer.status === 200) return ok(answer.body.subarray(start, end));
-        if (answer.status !== 206) throw unexpected(answer, `the get of "${key}"`);
+        if (answer.status !== 206) throw unexpected(answer, `the get of "${root}${key}"`);
         return ok(end === start ? new Uint8Array() : answer.body);
       });
     },
@@ -187,7 +187,7 @@ export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
       return await attempt(async () => {
         const answer = await requester.send({ method: "HEAD", key: root + key });
         if (answer.status === 404) return ok(undefined);
-        if (answer.status !== 200) throw unexpected(answer, `the head of "${key}"`);
+        if (answer.status !== 200) throw unexpected(answer, `the head of "${root}${key}"`);
         return ok({
           key,
           size: Number(answer.headers.get("content-length")),
@@ -228,7 +228,9 @@ export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
         const listing = answer.status === 200
           ? parseXml(new TextDecoder().decode(answer.body), "ListBucketResult")
           : undefined;
-        if (listing === undefined) throw unexpected(answer, `the listing of "${page.prefix}"`);
+        if (listing === undefined) {
+          throw unexpected(answer, `the listing of "${root}${page.prefix}"`);
+        }
         const objects = nodes(listing, "Contents").map((object) => ({
           key: (textOf(object, "Key") ?? "").slice(root.length),
           size: Number(textOf(object, "Size")),
@@ -259,7 +261,7 @@ export function s3ObjectStore(options: S3ObjectStoreOptions): S3ObjectStore {
       if (second?.ok === true) {
         return err(
           new LakeSyncError(
-            "STORAGE_ERROR",
+            "VALIDATION_ERROR",
             `The bucket at ${store.location} does not know If-None-Match: two writers would overwrite each other's commits, take a store that does or a catalogue`,
           ),
         );

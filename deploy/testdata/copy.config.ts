@@ -1,9 +1,7 @@
 /** A flow that is copied, of records that are there at once, into a lake in files: `COPY_LAKE`. */
 import process from "node:process";
-import { fileObjectStore } from "@lakesync/adapter-file";
-import { icebergDestination } from "@lakesync/adapter-iceberg";
 import { defineTable, integer, ok } from "@lakesync/core";
-import { defineLake, type LakeConfig, type OpenSource } from "@lakesync/deploy";
+import { defineLake, iceberg, type LakeConfig, type OpenSource } from "@lakesync/deploy";
 
 /** How many records there are. */
 export const RECORDS = 60_000;
@@ -30,10 +28,7 @@ const config: LakeConfig = defineLake({
   tables: [numbers],
   sources: { counted: source },
   destinations: {
-    other: ({ name }) => {
-      const store = fileObjectStore({ directory: process.env["COPY_LAKE"]! });
-      return Promise.resolve(ok(icebergDestination({ store, name })));
-    },
+    other: iceberg({ directory: process.env["COPY_LAKE"]! }),
   },
   flows: [{ from: "counted.numbers", to: ["other"], copy: { commitRecords: 2_000 } }],
 });

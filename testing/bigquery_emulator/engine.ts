@@ -11,7 +11,7 @@ import {
   VARCHAR,
 } from "@duckdb/node-api";
 import { ApiFault, invalidQuery } from "./fault.ts";
-import { quote } from "./translate.ts";
+import { MACROS, quote } from "./translate.ts";
 
 /** A column as the API describes it. */
 export interface Field {
@@ -53,7 +53,9 @@ const RESERVED_COLUMN =
 export class Engine {
   readonly tables: Map<string, Table> = new Map();
   readonly #instance: DuckDBInstance;
+  readonly #sessions: Set<Session> = new Set();
   #making: Promise<unknown> = Promise.resolve();
+  #idle: (() => void) | undefined;
 
   constructor(instance: DuckDBInstance) {
     this.#instance = instance;
@@ -61,14 +63,34 @@ export class Engine {
 
   /** An empty dataset. */
   static async create(): Promise<Engine> {
-    return new Engine(await DuckDBInstance.create(":memory:"));
+    const engine = new Engine(await DuckDBInstance.create(":memory:"));
+    for (const macro of MACROS) await engine.run(`CREATE MACRO ${macro}`);
+    return engine;
   }
 
   /** A connection of its own. */
   async connect(): Promise<Session> {
     const connection = await this.#instance.connect();
     await connection.run("SET TimeZone = 'UTC'");
-    return new Session(this, connection);
+    const session = new Session(this, connection);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  /** Runs a statement of DuckDB's on a connection of its own. */
+  async run(sql: string): Promise<void> {
+    const session = await this.connect();
+    try {
+      await session.run(sql, new Map());
+    } finally {
+      await session.close();
+    }
+  }
+
+  /** Notes that a session is over. */
+  ended(session: Session): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#idle?.();
   }
 
   /** A table; `notFound` where there is none. */
@@ -109,7 +131,9 @@ export class Engine {
     }
   }
 
-  close(): void {
+  /** Ends it after what runs: DuckDB would bring the process down if it were taken from under a query. */
+  async close(): Promise<void> {
+    if (this.#sessions.size > 0) await new Promise<void>((resolve) => this.#idle = resolve);
     this.#instance.closeSync();
   }
 }
@@ -163,6 +187,7 @@ export class Session {
     if (this.within) await this.connection.run("ROLLBACK").catch(() => {});
     this.#over();
     this.connection.closeSync();
+    this.engine.ended(this);
   }
 
   /**
@@ -206,10 +231,13 @@ export class Session {
       }
       if (prepared.parameterCount > 0) prepared.bind(values, types);
       const result = await prepared.runAndReadAll();
+      const rows = result.getRows();
+      // DuckDB sums up to more than an INT64 holds.
+      if (rows.some((row) => row.some(isTooLarge))) throw invalidQuery("Int64 overflow");
       return {
         names: result.columnNames(),
         types: result.columnTypes().map((type) => type.alias ?? String(type)),
-        rows: result.getRows(),
+        rows,
       };
     } catch (thrown) {
       throw thrown instanceof ApiFault ? thrown : duckFault(thrown);
@@ -224,6 +252,10 @@ export class Session {
     this.#changed.clear();
     this.#versions = undefined;
   }
+}
+
+function isTooLarge(value: DuckDBValue): boolean {
+  return typeof value === "bigint" && BigInt.asIntN(64, value) !== value;
 }
 
 function bound({ type, value }: Parameter): [DuckDBValue, DuckDBType] {
@@ -253,6 +285,10 @@ function duckFault(thrown: unknown): ApiFault {
       `Not found: Table ${table[1]} was not found in location US`,
     );
   }
+  const call = /^Binder Error: No function matches .*? argument types '\w+\(([^)]*)\)'/.exec(
+    message,
+  );
+  if (call !== null) return invalidQuery(`No matching signature for function of: ${call[1]}`);
   const column = /Referenced column "([^"]+)" not found/.exec(message);
   if (column !== null) return invalidQuery(`Unrecognized name: ${column[1]}`);
   return invalidQuery(message);

@@ -136,5 +136,7 @@ function cellOf(value: DuckDBValue): string | null {
   if (typeof value === "object" && "bytes" in value) {
     return Buffer.from(value.bytes).toString("base64");
   }
+  // A NUMERIC is told without zeros at its end.
+  if (typeof value === "object" && "scale" in value) return String(value).replace(/\.?0+$/, "");
   return String(value);
 }

@@ -149,9 +149,7 @@ export class Routes {
       case "tables.delete": {
         const { engine } = this.#dataset(first);
         engine.table(second);
-        const session = await engine.connect();
-        await session.run(`DROP TABLE ${quote(second)}`, new Map());
-        await session.close();
+        await engine.run(`DROP TABLE ${quote(second)}`);
         engine.tables.delete(second);
         return { status: 204 };
       }
@@ -228,9 +226,7 @@ export class Routes {
     const duck = (type: string) => [...TYPES.values()].find(({ api }) => api === type)!.duck;
     await engine.alone(async () => {
       engine.check(tableId, fields);
-      const session = await engine.connect();
-      await session.run(`CREATE TABLE ${quote(tableId)} (${columnsText(fields, duck)})`, new Map());
-      await session.close();
+      await engine.run(`CREATE TABLE ${quote(tableId)} (${columnsText(fields, duck)})`);
       engine.add(tableId, fields);
     });
     return { status: 200, body: { tableReference: body.tableReference } };

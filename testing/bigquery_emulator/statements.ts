@@ -78,13 +78,27 @@ const COMPARABLE: ReadonlyMap<string, RegExp> = new Map([
   ["BOOL", /^BOOLEAN$/],
 ]);
 
+/** The columns that a query makes itself: `CAST(x AS STRING) AS name`. */
+function castFields(tokens: readonly Token[]): Pick<Field, "name" | "type">[] {
+  return tokens.flatMap(({ word }, i) => {
+    const [type, close, as, name] = tokens.slice(i + 1, i + 5);
+    const known = word === "AS" && close?.word === ")" && as?.word === "AS"
+      ? TYPES.get(type!.word)
+      : undefined;
+    return known === undefined || name === undefined ? [] : [{ name: name.text, type: known.api }];
+  });
+}
+
 /** Refuses a column beside a parameter of another type, which DuckDB would take. */
 function checkComparisons(
   session: Session,
   tokens: readonly Token[],
   parameters: Parameters,
 ): void {
-  const fields = tokens.flatMap(({ text }) => session.engine.tables.get(text)?.fields ?? []);
+  const fields = [
+    ...castFields(tokens),
+    ...tokens.flatMap(({ text }) => session.engine.tables.get(text)?.fields ?? []),
+  ];
   for (const [i, { kind, text }] of tokens.entries()) {
     const [operator, compared] = [tokens[i + 1]?.word ?? "", tokens[i + 2]];
     if (kind !== "name" && kind !== "quoted" || compared?.kind !== "param") continue;
@@ -242,6 +256,7 @@ function checkRequired(fields: readonly Field[], columns: readonly string[]): vo
 
 /** What the API calls a type of DuckDB's. */
 export function apiType(duck: string): string {
+  if (duck.startsWith("DECIMAL(")) return "NUMERIC";
   if (/^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)$/.test(duck)) return "INTEGER";
   if (duck === "SQLNULL" || duck === '"NULL"') return "NULL";
   for (const { duck: own, api } of TYPES.values()) if (own === duck) return api;

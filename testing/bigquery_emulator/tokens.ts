@@ -10,7 +10,7 @@ export interface Token {
 }
 
 const PIECE =
-  /\s+|--[^\n]*|(`(?:[^`\\]|\\.)+`)|('(?:[^'\\\n]|\\.)*')|@([A-Za-z_]\w*)|([A-Za-z_]\w*)|(\d+(?:\.\d+)?)|(=>|<=|>=|!=|<>|[-+*/(),.;=<>])/y;
+  /\s+|--[^\n]*|(`(?:[^`\\]|\\.)+`)|('(?:[^'\\\n]|\\.)*')|@([A-Za-z_]\w*)|([A-Za-z_]\w*)|(\d+(?:\.\d+)?)|(=>|<=|>=|!=|<>|[-+*/&(),.;=<>])/y;
 
 /** Splits GoogleSQL into its pieces: only those that the adapter has use for. */
 export function tokenise(sql: string): Token[] {

@@ -12,6 +12,7 @@ export const TYPES: ReadonlyMap<string, { readonly duck: string; readonly api: s
   ["TIMESTAMP", { duck: "TIMESTAMP WITH TIME ZONE", api: "TIMESTAMP" }],
   ["DATE", { duck: "DATE", api: "DATE" }],
   ["JSON", { duck: "JSON", api: "JSON" }],
+  ["NUMERIC", { duck: "DECIMAL(38,9)", api: "NUMERIC" }],
 ]);
 
 /** Words that are part of what is understood, and mean the same in DuckDB. */
@@ -24,11 +25,19 @@ const FUNCTIONS = new Set([
   "CONCAT",
   "COUNT",
   "ERROR",
+  "FARM_FINGERPRINT",
   "MAX",
   "MIN",
   "ROW_NUMBER",
   "SUM",
+  "TO_JSON_STRING",
 ]);
+
+/** Functions that DuckDB does not have. The fingerprint is another one, of the same types. */
+export const MACROS: readonly string[] = [
+  "farm_fingerprint(x) AS CAST(md5_number_lower(x)::HUGEINT - 9223372036854775808 AS BIGINT)",
+  "to_json_string(x) AS COALESCE(CAST(to_json(x) AS VARCHAR), 'null')",
+];
 
 /** Names for DuckDB. */
 export function quote(name: string): string {

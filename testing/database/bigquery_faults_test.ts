@@ -65,7 +65,7 @@ async function contents(server: BigQueryEmulator, dataset: string): Promise<unkn
 async function flushWithFault(
   server: BigQueryEmulator,
   options: { dataset: string; nth: number; fault: EmulatorFault; attempts: number },
-): Promise<{ requests: number; failures: number }> {
+): Promise<{ requests: number; hit: boolean; failures: number }> {
   const { dataset, nth, fault, attempts } = options;
   await server.makeDataset(dataset);
   let requests = 0;
@@ -74,7 +74,7 @@ async function flushWithFault(
   const { failures } = await flush(adapter, 60);
   server.fault = () => undefined;
   await adapter.close();
-  return { requests, failures };
+  return { requests, hit: requests > nth, failures };
 }
 
 const kinds: readonly (readonly [title: string, fault: EmulatorFault, attempts: number])[] = [
@@ -83,15 +83,20 @@ const kinds: readonly (readonly [title: string, fault: EmulatorFault, attempts: 
   ["an answer that is lost, where the call gives up", "lose-answer", 1],
 ];
 
-/** Each test takes every so many-th request. */
+/** How many tests each kind is parted into, by turns. */
 const PARTS = 4;
-/** Only one of so many of those, each kind others; with LAKESYNC_INTEROP set all (`deno task test:interop`). */
+/**
+ * Each kind takes every third request, and each another third: so each request goes wrong in one of the
+ * three ways. With LAKESYNC_INTEROP set each does in all of them (`deno task test:interop`).
+ */
 const EVERY = process.env["LAKESYNC_INTEROP"] === undefined ? kinds.length : 1;
+
+const ORDINALS = ["first", "second", "third"];
 
 for (const [kind, [title, fault, attempts]] of kinds.entries()) {
   for (let part = 0; part < PARTS; part++) {
-    const which = EVERY === 1 ? "each one" : "every third one";
-    const name = `BigQuery: ${title}, ${which} once, loses and doubles nothing`;
+    const which = EVERY === 1 ? "each one" : `every third one from the ${ORDINALS[kind]} on`;
+    const name = `BigQuery: ${title}, ${which}, loses and doubles nothing`;
     test({ name: `${name} (${part + 1} of ${PARTS})`, timeoutMs: 240_000 }, async () => {
       await using server = await startBigQuery();
       const run = (nth: number) =>
@@ -100,8 +105,9 @@ for (const [kind, [title, fault, attempts]] of kinds.entries()) {
       assert(requests > 20);
       const whole = await contents(server, "d0");
       let failures = 0;
-      for (let nth = part + PARTS * (kind % EVERY); nth < requests; nth += PARTS * EVERY) {
+      for (let nth = kind % EVERY + EVERY * part; nth < requests; nth += EVERY * PARTS) {
         const done = await run(nth);
+        assert(done.hit, `there is no request ${nth}`);
         failures += done.failures;
         assertEquals(await contents(server, `d${nth + 1}`), whole, `request ${nth}`);
       }

@@ -81,6 +81,29 @@ export function registerDeltaCases(check: Check): void {
     },
   );
 
+  check(
+    "keeps the log's hash with a watermark, also in tables of before there was one",
+    async (database) => {
+      const hashes = ["q3yvs3jbuq", undefined, "1z5iy95lx96"];
+      await insert(await database.open(), [todo("r1", 1)]);
+      await database.execute('ALTER TABLE "lakesync_tables" DROP COLUMN "log_hash"');
+      const adapter = await database.open();
+      const markNow = async () => unwrapOrThrow(await adapter.watermarks(["todos"])).get("todos");
+      assertEquals(await markNow(), { epoch: "e", seq: 1 });
+      for (const [i, hash] of hashes.entries()) {
+        const batch = batchOf({ deltas: [todo(`r${i + 2}`, i + 2)], from: i + 1 });
+        const to = { ...batch.to, ...(hash !== undefined && { hash }) };
+        assertEquals(statuses(await adapter.insertDeltas({ ...batch, to })), {
+          todos: "committed",
+        });
+        assertEquals(await markNow(), to);
+      }
+      // One that does not know of it has gone on.
+      await database.execute(`UPDATE "lakesync_tables" SET "seq" = 9 WHERE "table_name" = 'todos'`);
+      assertEquals(await markNow(), { epoch: "e", seq: 9 });
+    },
+  );
+
   check("leaves out entries that a table has, and tables without entries", async (database) => {
     const adapter = await database.open();
     await insert(adapter, [todo("r1", 1), todo("r2", 2)]);

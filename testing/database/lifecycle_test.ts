@@ -1,124 +1,17 @@
-import { type SqlAdapter, sqlAdapter, sqlPruning } from "@lakesync/adapter-database";
+import { fileObjectStore } from "@lakesync/adapter-file";
+import { filesCatalogue, icebergDestination } from "@lakesync/adapter-iceberg";
 import { mysqlServer } from "@lakesync/adapter-mysql";
 import { postgresServer } from "@lakesync/adapter-postgres";
-import { type LifecycleDatabase, lifecycleDatabase } from "@lakesync/adapter-routing";
-import {
-  type DatabaseAdapter,
-  type Delta,
-  emptyRow,
-  err,
-  LakeSyncError,
-  mergeDelta,
-  packHlc,
-  type Prunable,
-  type Result,
-  type RowState,
-  type SqlServer,
-  type TableSchema,
-  unwrapOrThrow,
-  type Watermark,
-} from "@lakesync/core";
-import { memoryLogStore } from "@lakesync/gateway";
+import { type DatabaseAdapter, type Result, unwrapOrThrow } from "@lakesync/core";
+import { lakeDatabase } from "@lakesync/deploy";
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../clock.ts";
 import { findMariadb, startMariadb } from "../mariadb_server.ts";
 import { findPostgres, startPostgres } from "../postgres_server.ts";
 import { Prng } from "../prng.ts";
+import { withTempDir } from "../temp.ts";
 import { test } from "../test.ts";
-import { batchOf, deltaOf, TODOS } from "./fixture.ts";
-
-const DAY = 86_400_000;
-const OTHER: TableSchema = { ...TODOS, table: "__proto__" };
-const TABLES = [TODOS, OTHER];
-
-/** Fails from the nth call of it on: what a process that dies does not do. */
-function dying<T extends object>(parts: readonly T[], nth: number): T[] {
-  let calls = 0;
-  return parts.map((part) =>
-    new Proxy(part, {
-      get(target, name) {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== "function") return value;
-        return (...given: unknown[]) => {
-          if (++calls >= nth) {
-            return Promise.resolve(err(new LakeSyncError("STORAGE_ERROR", "The process ended")));
-          }
-          return Reflect.apply(value, target, given);
-        };
-      },
-    })
-  );
-}
-
-/** Two databases, what was written, and who reads. */
-class World {
-  readonly clock: ManualClock = new ManualClock();
-  readonly store: ReturnType<typeof memoryLogStore> = memoryLogStore();
-  readonly hot: SqlAdapter;
-  readonly pruning: Prunable;
-  readonly cold: SqlAdapter;
-  readonly written: Delta[] = [];
-  #mark: Watermark | undefined;
-  #made = 0;
-
-  constructor(hot: SqlServer, cold: SqlServer) {
-    this.hot = sqlAdapter({ server: hot, name: "hot" });
-    this.pruning = sqlPruning(hot);
-    this.cold = sqlAdapter({ server: cold, name: "cold" });
-  }
-
-  open(nth: number = Infinity): LifecycleDatabase {
-    const { clock, store } = this;
-    const parts = dying<object>([this.hot, this.pruning, this.cold, store], nth);
-    return lifecycleDatabase({
-      name: "db",
-      hot: parts[0] as DatabaseAdapter,
-      pruning: parts[1] as Prunable,
-      cold: parts[2] as DatabaseAdapter,
-      store: parts[3] as typeof store,
-      maxAgeMs: DAY,
-      clock,
-    });
-  }
-
-  /** A delta that was made so many days ago. */
-  delta(table: string, rowId: string, days: number, op: Delta["op"] = "INSERT"): Delta {
-    const columns = op === "DELETE" ? {} : { title: `${table} ${this.#made}` };
-    const wallMs = this.clock.now() - Math.floor(days * DAY);
-    const { deltaId: _, ...content } = deltaOf({ op, table, rowId, hlc: 1, columns });
-    const hlc = packHlc({ wallMs, counter: this.#made++ });
-    return { ...content, hlc, deltaId: `${rowId} ${hlc}` };
-  }
-
-  async write(...deltas: Delta[]): Promise<void> {
-    const seq = this.#mark?.seq;
-    const batch = batchOf({ deltas, from: seq, tables: TABLES });
-    const tables = new Map<string, { schema: TableSchema; from: Watermark | undefined }>();
-    const marks = unwrapOrThrow(await this.hot.watermarks(TABLES.map(({ table }) => table)));
-    for (const schema of TABLES) {
-      tables.set(schema.table, { schema, from: marks.get(schema.table) });
-    }
-    const outcomes = unwrapOrThrow(await this.open().insertDeltas({ ...batch, tables }));
-    for (const { status } of outcomes.values()) assert(status !== "failed" && status !== "moved");
-    this.#mark = batch.to;
-    this.written.push(...deltas);
-  }
-
-  /** What all that was written merges to, as texts. */
-  states(): string[] {
-    const rows = new Map<string, RowState>();
-    for (const delta of this.written) {
-      const key = `${delta.table}/${delta.rowId}`;
-      if (!rows.has(key)) rows.set(key, emptyRow());
-      mergeDelta(rows.get(key)!, delta);
-    }
-    return [...rows].map(([key, state]) => stateText(key, state)).toSorted();
-  }
-}
-
-function stateText(key: string, { life, columns }: RowState): string {
-  return JSON.stringify([key, life ?? null, [...columns].toSorted()]);
-}
+import { DAY, stateText, TABLES, World } from "./lifecycle_world.ts";
 
 /** All rows as one database shows them, by pages of so many. */
 async function statesOf(database: DatabaseAdapter, limit: number): Promise<string[]> {
@@ -154,9 +47,15 @@ async function readOn(
 const count = async (database: DatabaseAdapter) =>
   unwrapOrThrow(await database.queryDeltasSince(undefined, { limit: 10_000 })).entries.length;
 
+/** Disks and processors may be busy. */
+const timeoutMs = 180_000;
+
+/** What a test does with worlds, and how often where once is not enough. */
+type Body = (world: () => Promise<World>, options: { readonly rounds: number }) => Promise<void>;
+
 /** Runs a test on Postgres beside Postgres, and beside MariaDB. */
-function each(title: string, body: (world: () => Promise<World>) => Promise<void>): void {
-  test({ name: `${title} (Postgres and Postgres)`, skip: noPostgres }, async () => {
+function each(title: string, body: Body): void {
+  test({ name: `${title} (Postgres and Postgres)`, skip: noPostgres, timeoutMs }, async () => {
     await using pg = await startPostgres({ bin: bin! });
     let made = 0;
     const opened: World[] = [];
@@ -167,28 +66,60 @@ function each(title: string, body: (world: () => Promise<World>) => Promise<void
       const world = new World(await server("hot"), await server("cold"));
       opened.push(world);
       return world;
-    });
+    }, { rounds: 3 });
     for (const world of opened) await world.open().close();
   });
-  test({ name: `${title} (Postgres and MariaDB)`, skip: noPostgres ?? noMariadb }, async () => {
-    await using pg = await startPostgres({ bin: bin! });
-    await using maria = await startMariadb({ programs: programs! });
-    const root = unwrapOrThrow(await mysqlServer({ url: maria.url }));
-    let made = 0;
-    const opened: World[] = [];
-    await body(async () => {
-      const name = `cold${made++}`;
-      const text = `CREATE DATABASE ${name} CHARACTER SET utf8mb4`;
-      unwrapOrThrow(await root.transaction((work) => work.run({ text, parameters: [] })));
-      const url = new URL(name, maria.url).href;
-      const hot = await postgresServer({ url: pg.url, schema: `hot${made}` });
-      const world = new World(unwrapOrThrow(hot), unwrapOrThrow(await mysqlServer({ url })));
-      opened.push(world);
-      return world;
-    });
-    for (const world of opened) await world.open().close();
-    await root.close();
-  });
+  eachLake(title, body);
+  test(
+    { name: `${title} (Postgres and MariaDB)`, skip: noPostgres ?? noMariadb, timeoutMs },
+    async () => {
+      await using pg = await startPostgres({ bin: bin! });
+      await using maria = await startMariadb({ programs: programs! });
+      const root = unwrapOrThrow(await mysqlServer({ url: maria.url }));
+      let made = 0;
+      const opened: World[] = [];
+      await body(async () => {
+        const name = `cold${made++}`;
+        const text = `CREATE DATABASE ${name} CHARACTER SET utf8mb4`;
+        unwrapOrThrow(await root.transaction((work) => work.run({ text, parameters: [] })));
+        const url = new URL(name, maria.url).href;
+        const hot = await postgresServer({ url: pg.url, schema: `hot${made}` });
+        const world = new World(unwrapOrThrow(hot), unwrapOrThrow(await mysqlServer({ url })));
+        opened.push(world);
+        return world;
+      }, { rounds: 3 });
+      for (const world of opened) await world.open().close();
+      await root.close();
+    },
+  );
+}
+
+/** Runs a test on Postgres beside a lake in files. */
+function eachLake(title: string, body: Body): void {
+  test(
+    { name: `${title} (Postgres and a lake)`, skip: noPostgres, timeoutMs },
+    () =>
+      withTempDir(async (dir) => {
+        await using pg = await startPostgres({ bin: bin! });
+        let made = 0;
+        const opened: World[] = [];
+        await body(async () => {
+          const hot = await postgresServer({ url: pg.url, schema: `hot${++made}` });
+          const store = fileObjectStore({ directory: `${dir}/${made}` });
+          const destination = icebergDestination({ store, name: "cold" });
+          const catalogue = filesCatalogue(store);
+          // Its time stands still: what comes in later has a later one all the same.
+          const clock = new ManualClock();
+          const world = new World(
+            unwrapOrThrow(hot),
+            lakeDatabase({ catalogue, destination, clock }),
+          );
+          opened.push(world);
+          return world;
+        }, { rounds: 1 });
+        for (const world of opened) await world.open().close();
+      }),
+  );
 }
 
 const { bin, skip: noPostgres } = await findPostgres();
@@ -255,9 +186,9 @@ each("a move that is killed at any step neither loses nor doubles a delta", asyn
 
 each(
   "readers get each delta once, whatever is written, moved, killed and run at once",
-  async (make) => {
+  async (make, { rounds }) => {
     const prng = new Prng(42);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < rounds; round++) {
       const world = await make();
       const readers = Array.from({ length: 3 }, () => ({
         cursor: undefined as string | undefined,

@@ -3,6 +3,18 @@ import { type Plant, plant } from "./plant.ts";
 /** Bugs of the lake's upkeep and of its catalogue that the simulator has to find. */
 export const LAKE_PLANTS: readonly Plant[] = [
   plant(
+    "a log that was restored is flushed again once it has outgrown the lake",
+    "gateway/flush_history.ts",
+    "if (mark.hash === undefined || mark.hash === hash.value) return ok(undefined);",
+    "if (mark.hash === undefined || hash.value !== undefined) return ok(undefined);",
+  ),
+  plant(
+    "a table of the lake does not say which log it was written from",
+    "adapters/iceberg/metadata.ts",
+    "    ...(hash !== undefined && { [HASH_PROPERTY]: hash }),\n",
+    "",
+  ),
+  plant(
     "a compaction says that it has folded in more than it has",
     "adapters/iceberg/compact_run.ts",
     '[CHANGES_SEQUENCE_PROPERTY]: String(snapshot["sequence-number"]),',
@@ -76,12 +88,6 @@ export const LAKE_PLANTS: readonly Plant[] = [
     "adapters/iceberg/rest_commit.ts",
     '      case "committed":\n        return { status: "committed", version: newest.value };\n      case "passed":\n',
     '      case "committed":\n      case "passed":\n',
-  ),
-  plant(
-    "a commit to a catalogue goes on top of whatever is there",
-    "adapters/iceberg/rest_commit.ts",
-    '      type: "assert-ref-snapshot-id",\n      ref: "main",\n      "snapshot-id": currentSnapshot(base)?.["snapshot-id"] ?? null,\n',
-    '      type: "assert-table-uuid",\n      uuid: base["table-uuid"],\n',
   ),
   plant(
     "a catalogue that fails is taken to have refused",

@@ -22,6 +22,18 @@ export interface LakeWatchOptions {
   readonly violate: (promise: string, details: string) => void;
 }
 
+/** What is known of a lake: to be known again where it is put back. */
+export interface KnownLake {
+  /** How far each table is. */
+  readonly marks: ReadonlyMap<string, Watermark>;
+  /** The log that they are of. */
+  readonly origin: Line;
+  /** Logs that were flushed before that one. */
+  readonly before: readonly Line[];
+  /** Whether it began with the rows of a log that was trimmed. */
+  readonly isRebuilt: boolean;
+}
+
 /** Holds the lake to the log: each version of a table when it is made, and all of it when asked. */
 export class LakeWatch {
   readonly #options: LakeWatchOptions;
@@ -29,38 +41,50 @@ export class LakeWatch {
   #marks = new Map<string, Watermark>();
   /** Logs whose entries the lake may have besides the present one's. */
   #before: readonly Line[] = [];
-  #isAhead = false;
+  /** What the lake was flushed from, and up to where, where that was not the log as it was restored. */
+  #ahead: { readonly origin: Line; readonly through: number } | undefined;
   #isRebuilt = false;
 
   constructor(options: LakeWatchOptions) {
     this.#options = options;
   }
 
-  /** Logs that were flushed before the present one. */
-  get before(): readonly Line[] {
-    return this.#before;
+  /** What it knows of the lake as it is. */
+  get known(): KnownLake {
+    return {
+      marks: new Map(this.#marks),
+      origin: this.isAhead ? this.#ahead!.origin : this.#options.line(),
+      before: this.#before,
+      isRebuilt: this.#isRebuilt,
+    };
   }
 
-  /** Whether the lake has what the log, restored from a backup, has not. */
+  /**
+   * Whether the lake has what the log, restored from a backup, has not. It ends where the devices send
+   * up again the same entries in the same order.
+   */
   get isAhead(): boolean {
-    return this.#isAhead;
+    if (this.#ahead === undefined) return false;
+    const { origin: { entries }, through } = this.#ahead;
+    const now = this.#options.line().entries;
+    return !entries.slice(0, through).every(({ delta }, i) =>
+      delta.deltaId === now[i]?.delta.deltaId
+    );
   }
 
-  /** The log is another one from now on: the lake goes on with what these were flushed to. */
-  begin(before: readonly Line[], options: { sameLake: boolean; rebuilt?: boolean }): void {
+  /** The log is another one from now on, and the lake is this. */
+  begin({ marks, origin, before, isRebuilt }: KnownLake): void {
+    this.#marks = new Map(marks);
     this.#before = before;
-    this.#isRebuilt = options.rebuilt ?? false;
-    if (!options.sameLake) this.#marks = new Map();
-    const { head } = this.#options.line();
+    this.#isRebuilt = isRebuilt;
     const epoch = this.#options.epoch();
-    this.#isAhead = [...this.#marks.values()].some((mark) =>
-      mark.epoch === epoch && mark.seq > head
-    );
+    const seqs = [...marks.values()].filter((mark) => mark.epoch === epoch).map(({ seq }) => seq);
+    this.#ahead = { origin, through: Math.max(0, ...seqs) };
   }
 
   /** A table has another version: it must not be behind the one before it. */
   async committed(table: string): Promise<void> {
-    const { lake, trace, violate, line } = this.#options;
+    const { lake, trace, violate } = this.#options;
     trace.count("check commit");
     try {
       const mark = await readWatermark(lake.peek(), table);
@@ -69,8 +93,7 @@ export class LakeWatch {
       if (before === undefined) return;
       const marks = [before, mark].map((mark) => JSON.stringify(mark)).join(" to ");
       const moved = mark?.seq !== before.seq || mark.epoch !== before.epoch;
-      // A log that has grown beyond the lake is not told from one that it was flushed from.
-      if (this.#isAhead && moved && table.endsWith("_changes") && line().head < before.seq) {
+      if (moved && table.endsWith("_changes") && this.isAhead) {
         violate("a lake that is ahead of its log is left alone", `${table} goes from ${marks}`);
       }
       // After a reset the log that is flushed has another epoch.
@@ -84,7 +107,7 @@ export class LakeWatch {
 
   /** Reads all of it, also as of some stamps; `complete` where the log's head must be in it. */
   async check(version: AppVersion, { complete }: { complete: boolean }): Promise<void> {
-    if (this.#isAhead) return;
+    if (this.isAhead) return;
     const { lake, trace, random, kept, violate } = this.#options;
     const line = this.#options.line();
     const { entries } = line;

@@ -95,7 +95,7 @@ export const PLANTS: readonly Plant[] = [
   ),
   plant(
     "a push leaves the outbox though its answer never came",
-    "client/_sync_run.ts",
+    "client/_push_run.ts",
     "        // It may have arrived: the same push is repeated.\n",
     '        await database.transaction((tx) => tx.run("DELETE FROM lakesync_own WHERE state = 1"));\n',
   ),

@@ -10,6 +10,7 @@ import {
   type Watermark,
 } from "@lakesync/core";
 import type { Line } from "./line.ts";
+import { addDelta, type Bags, type OracleRow, visibleRows } from "./oracle.ts";
 import type { SimProcess } from "./process.ts";
 import type { DatabaseKind } from "./schedule.ts";
 import type { Trace } from "./trace.ts";
@@ -149,7 +150,10 @@ export class SharedDatabase {
     return outcomes;
   }
 
-  /** A commit has the table's entries after the watermark that it goes on top of, once and in order. */
+  /**
+   * A commit has the table's entries after the watermark that it goes on top of, once and in order; or,
+   * where it is the first and the log does not reach back, deltas that make the rows as they are.
+   */
   #check(
     table: string,
     about: { from: Watermark | undefined; to: Watermark; entries: readonly FlushEntry[] },
@@ -157,6 +161,14 @@ export class SharedDatabase {
     const { trace, line, violate } = this.#options;
     const { from, to, entries } = about;
     trace.count("check database commit");
+    if (from === undefined && line().trimmed > 0 && entries.every(({ seq }) => seq === to.seq)) {
+      const bags: Bags = new Map();
+      for (const { delta } of entries) addDelta(bags, delta);
+      const made = rowsText(visibleRows(bags).get(table));
+      const rows = rowsText(line().rowsAt(to.seq).get(table));
+      if (made !== rows) violate("a destination made anew has the rows", `${made} and not ${rows}`);
+      return;
+    }
     const after = from?.epoch === to.epoch ? from.seq : 0;
     const text = ({ seq, delta }: { seq: number; delta: { deltaId: string } }) =>
       `${seq} ${delta.deltaId}`;
@@ -170,4 +182,15 @@ export class SharedDatabase {
         `and not ${wanted.length}`,
     );
   }
+}
+
+/** Rows with their stamps. */
+function rowsText(rows: ReadonlyMap<string, OracleRow> | undefined): string {
+  const texts = Array.from(rows ?? [], ([id, { written }]) => {
+    const registers = written.map(({ column, value, hlc, clientId }) =>
+      JSON.stringify([column ?? null, value, String(hlc), clientId])
+    );
+    return `${id}: ${registers.sort().join(" ")}`;
+  });
+  return texts.sort().join("; ");
 }

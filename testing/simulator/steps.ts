@@ -111,10 +111,11 @@ async function backUp(world: World): Promise<void> {
   if (world.log instanceof SqliteLog) return;
   const log = await world.log.backup();
   const database = world.database?.backup();
+  const { known } = world.lakeWatch;
   world.backup = {
     log,
     lake: await world.lake.backup(),
-    before: world.lakeWatch.before,
+    known,
     ...(database !== undefined && { database }),
   };
 }
@@ -136,15 +137,16 @@ async function restore(world: World, backup: Backups, keepLake?: number): Promis
   for (const instance of world.instances) instance.kill();
   world.network.storeChanged();
   world.pushes.restored({ head: backup.log.head, devices: world.devices });
+  const kept = keepLake !== undefined;
+  const { known } = kept ? world.lakeWatch : backup;
   await world.log.restore(backup.log);
   world.database?.replace(backup.database);
-  const kept = keepLake !== undefined;
   // Whoever is on the way to the lake is not there any more: only what comes from now on counts.
   await world.lake.restore(kept ? await world.lake.backup() : backup.lake);
-  world.lakeWatch.begin(backup.before, { sameLake: kept });
+  world.lakeWatch.begin(known);
   if (world.lakeWatch.isAhead) {
     world.trace.count("lake ahead");
-    world.time.at(world.time.now + keepLake!, () => giveNewLake(world));
+    world.time.at(world.time.now + (keepLake ?? 0), () => giveNewLake(world));
   }
   for (const instance of world.instances) instance.ensure(world.config);
 }
@@ -157,7 +159,8 @@ export function giveNewLake(world: World): void {
   world.lake.replace();
   world.database?.replace();
   // What is trimmed before the next flush no changelog gets any more: such a lake begins with the rows.
-  world.lakeWatch.begin([], { sameLake: false, rebuilt: true });
+  const origin = world.log.line;
+  world.lakeWatch.begin({ marks: new Map(), origin, before: [], isRebuilt: true });
   for (const instance of world.instances) instance.ensure(world.config);
 }
 
@@ -165,13 +168,19 @@ function reset(world: World, keepLake: boolean): void {
   if (world.log instanceof SqliteLog) return;
   world.trace.count("reset");
   for (const instance of world.instances) instance.kill();
-  const before = keepLake ? [...world.lakeWatch.before, world.log.line] : [];
+  const { known } = world.lakeWatch;
   if (!keepLake) {
     world.lake.replace();
     world.database?.replace();
   }
-  world.lakeWatch.begin(before, { sameLake: keepLake });
+  const before = keepLake ? [...known.before, known.origin] : [];
   world.log.reset();
+  world.lakeWatch.begin({
+    marks: keepLake ? known.marks : new Map(),
+    origin: world.log.line,
+    before,
+    isRebuilt: false,
+  });
   world.network.storeChanged();
   world.backup = undefined;
   for (const instance of world.instances) instance.ensure(world.config);

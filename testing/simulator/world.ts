@@ -4,8 +4,7 @@ import { type BadTime, BadTimes } from "./bad_times.ts";
 import { Device } from "./device.ts";
 import { type Config, Instance } from "./instance.ts";
 import { Issuer } from "./issuer.ts";
-import { LakeWatch } from "./lake_watch.ts";
-import type { Line } from "./line.ts";
+import { type KnownLake, LakeWatch } from "./lake_watch.ts";
 import { Maintainer } from "./maintainer.ts";
 import { Network } from "./network.ts";
 import { SimClock } from "./process.ts";
@@ -25,7 +24,7 @@ import { VirtualTime } from "./virtual_time.ts";
 export interface Backups {
   readonly log: Backup;
   readonly lake: LakeBackup;
-  readonly before: readonly Line[];
+  readonly known: KnownLake;
   readonly database?: ReadonlyMap<string, Watermark>;
 }
 
