@@ -2,7 +2,7 @@
 import process from "node:process";
 import { unwrapOrThrow } from "@lakesync/core";
 import { startServer } from "@lakesync/deploy";
-import { todos } from "./_workload.ts";
+import { todos } from "./_todos.ts";
 
 const data = process.argv[2]!;
 // A day between flushes: none falls into a measurement.

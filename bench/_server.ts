@@ -8,8 +8,9 @@ export interface ServerProcess extends AsyncDisposable {
 
 /** V8's flags of `deno task serve`: a gateway's live heap is small, and by default V8 collects late. */
 export const SERVE_FLAGS: readonly string[] = [
-  "--heap-growing-percent=25",
+  "--heap-growing-percent=50",
   "--max-semi-space-size=8",
+  "--min-semi-space-size=8",
 ];
 
 /** Starts a gateway over a data directory: real HTTP on loopback. */

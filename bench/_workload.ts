@@ -1,24 +1,9 @@
 import { createHash } from "node:crypto";
-import {
-  boolean,
-  type Column,
-  defineTable,
-  type Delta,
-  type DeltaContent,
-  deltaIdText,
-  integer,
-  packHlc,
-  string,
-  type Table,
-} from "@lakesync/core";
+import { type Delta, type DeltaContent, deltaIdText, packHlc } from "@lakesync/core";
 import { Prng } from "@lakesync/testing";
+import { todos } from "./_todos.ts";
 
-/** The table of all benchmarks. */
-export const todos: Table<"todos", {
-  readonly title: Column<string, string>;
-  readonly done: Column<boolean, boolean>;
-  readonly n: Column<number, number | bigint>;
-}> = defineTable("todos", { title: string(), done: boolean(), n: integer() });
+export { todos };
 
 /** The clients that deltas come from, by turns. */
 export const CLIENTS: readonly string[] = Array.from({ length: 8 }, (_, i) => `client-${i}`);

@@ -4,7 +4,8 @@ import { type Client, createClient } from "@lakesync/client";
 import { unwrapOrThrow } from "@lakesync/core";
 import { Prng } from "@lakesync/testing";
 import { type BareRow, BareTodos } from "./_bare_sqlite.ts";
-import { type Benchmark, figureOf, measure, spread, timed } from "./_harness.ts";
+import { type Benchmark, type Fact, figureOf, measure, spread, timed } from "./_harness.ts";
+import { BareMoves, type Move, Moves, type Way } from "./_moves.ts";
 import { startGateway } from "./_server.ts";
 import { todos } from "./_workload.ts";
 
@@ -14,9 +15,9 @@ type TodosClient = Client<readonly [typeof todos]>;
 export const client: Benchmark = {
   name: "client",
   about:
-    "single local inserts, each durable before the next; and 10 times 1,000 rows from device A to device B over HTTP on loopback (import on A, A pushes, B pulls).",
+    "single local inserts, each durable before the next; and 10 times 1,000 rows from device A to device B: live, over WebSocket and over HTTP on loopback, A, B and the gateway processes of their own and at first without rows, from A's first import until B's live query shows the last row; and step by step over HTTP, both devices in one process (import on A, A pushes, B pulls, then the next).",
   floor:
-    "the same rows into a bare SQLite table, a commit for each insert; and into two such tables, a commit for each 1,000",
+    "the same rows into a bare SQLite table, a commit for each insert; live: three such processes with a bare WebSocket between them and a bare SQLite commit for each 1,000 rows in each; step by step: into two bare tables, a commit for each 1,000",
   async run({ quick, directory, progress }) {
     const inserts = quick ? 20 : 1_000;
     const steps = quick ? 2 : 10;
@@ -64,7 +65,24 @@ export const client: Benchmark = {
       },
     }, { rounds: quick ? 1 : 5, warmUps: quick ? 0 : 1 });
 
-    progress("from A to B");
+    progress("from A to B, live");
+    const load = { steps, rows: stepRows };
+    const moved: { readonly [way in Way]: Move[] } = { ws: [], http: [] };
+    const lives = await (async () => {
+      await using devices = await Moves.start(directory);
+      await using floor = new BareMoves(directory);
+      const lane = (way: Way) => async () => {
+        const move = await devices.move(way, load);
+        moved[way].push(move);
+        return move;
+      };
+      return await measure({ ws: lane("ws"), http: lane("http"), bare: () => floor.move(load) }, {
+        rounds: quick ? 1 : 5,
+        warmUps: quick ? 0 : 3,
+      });
+    })();
+
+    progress("from A to B, step by step");
     const stepMs: number[] = [];
     const rowUs: number[] = [];
     const moves = await measure({
@@ -101,6 +119,7 @@ export const client: Benchmark = {
 
     for (const client of [loner, a, b]) await client.close();
     for (const file of [bare, bareA, bareB]) file.close();
+    const size = `${steps} × ${stepRows.toLocaleString("en")} rows`;
     return [
       figureOf(writes, {
         name: "local inserts",
@@ -109,12 +128,21 @@ export const client: Benchmark = {
         floor: "bare",
         atLeast: 3_000,
       }),
+      ...(["ws", "http"] as const).map((way) =>
+        figureOf(lives, {
+          name: `A to B live over ${way === "ws" ? "WebSocket" : "HTTP"}, ${size}`,
+          unit: "rows",
+          lane: way,
+          floor: "bare",
+          atLeast: 20_000,
+          facts: moveFacts(moved[way].slice(quick ? 0 : 3)),
+        })
+      ),
       figureOf(moves, {
-        name: `A to B, ${steps} × ${stepRows.toLocaleString("en")} rows`,
+        name: `A to B step by step, ${size}`,
         unit: "rows",
         lane: "devices",
         floor: "bare",
-        atLeast: 20_000,
         facts: [
           { name: "a step", value: spread(stepMs).median, unit: "ms" },
           { name: "CPU of both devices a row", value: spread(rowUs).median, unit: "µs" },
@@ -123,3 +151,18 @@ export const client: Benchmark = {
     ];
   },
 };
+
+/** What the processes did, beside how fast the rows came. */
+function moveFacts(moves: readonly Move[]): Fact[] {
+  const cpu = (of: keyof Move["cpu"]): number => spread(moves.map((move) => move.cpu[of])).median;
+  return [
+    {
+      name: "all written on A after",
+      value: spread(moves.map((m) => m.writtenMs)).median,
+      unit: "ms",
+    },
+    { name: "CPU of A a row", value: cpu("a"), unit: "µs" },
+    { name: "of the gateway", value: cpu("gateway"), unit: "µs" },
+    { name: "of B", value: cpu("b"), unit: "µs" },
+  ];
+}

@@ -1,18 +1,15 @@
 import { join } from "node:path";
 import type { CopySourceReport } from "./_copy_source_child.ts";
 import { type Benchmark, type Figure, figureOf, measure, spread, timed } from "./_harness.ts";
-import { runScript } from "./_server.ts";
+import { runScript, SERVE_FLAGS } from "./_server.ts";
 import { fillSource, SOURCES } from "./_source_table.ts";
 
 const MIB = 2 ** 20;
-/** New objects are looked through early, and all of them as soon as they have doubled: by default V8 waits for four times as much. */
-const FLAGS = ["--max-semi-space-size=8", "--heap-growing-percent=100"];
-
 /** A table of a database into the lake. */
 export const copy: Benchmark = {
   name: "copy",
   about:
-    "copySource of 1,000,000 rows (random UUIDs, a text, a boolean, an integer) by sqlCursorSource into a committed Iceberg table in local files, in a process of its own with --max-semi-space-size=8 and --heap-growing-percent=100; the server on this machine.",
+    "copySource of 1,000,000 rows (random UUIDs, a text, a boolean, an integer) by sqlCursorSource into a committed Iceberg table in local files, in a process of its own with the V8 flags of `deno task serve`, in which flows run; the server on this machine.",
   floor:
     "the same rows read by the same pages through the driver, in this process, and thrown away",
   async run({ quick, directory, progress }) {
@@ -30,7 +27,7 @@ export const copy: Benchmark = {
           const report = await runScript(
             "./_copy_source_child.ts",
             args,
-            FLAGS,
+            SERVE_FLAGS,
           ) as CopySourceReport;
           if (report.records !== rows) throw new Error(`Copied ${report.records} of ${rows} rows`);
           reports.push(report);

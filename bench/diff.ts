@@ -90,8 +90,7 @@ async function diffOf(
 }
 
 const HASHED = {
-  postgres:
-    "SELECT sum(('x' || left(md5(ROW(id, title, done, n)::text), 15))::bit(60)::bigint) FROM source_todos",
+  postgres: "SELECT sum(hashtextextended(ROW(id, title, done, n)::text, 0) >> 4) FROM source_todos",
   mysql: "SELECT SUM(CONV(LEFT(MD5(CONCAT(id, title, done, n)), 15), 16, 10)) FROM source_todos",
 };
 

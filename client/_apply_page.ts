@@ -2,6 +2,7 @@ import {
   decodeRow,
   type Delta,
   emptyRow,
+  hasReached,
   type Hlc,
   isDelta,
   isIdentifier,
@@ -15,6 +16,7 @@ import {
 } from "@lakesync/core";
 import { encodeBase, readBase } from "./_base.ts";
 import { findOnTop, type FoundOwn } from "./_find_own.ts";
+import { addFresh, partFresh, showFresh } from "./_fresh_rows.ts";
 import { insertRows } from "./_insert_rows.ts";
 import { learn, widened } from "./_learned.ts";
 import type { Changed } from "./_live_hub.ts";
@@ -46,6 +48,8 @@ export type PageOutcome =
   | { readonly status: "applied"; readonly changed: Changed }
   /** Its cursor is not the one held any more: nothing was done. */
   | { readonly status: "stale" }
+  /** The same, and the base has come as far as the page goes. */
+  | { readonly status: "overtaken" }
   /** It cannot follow on what is held: a checkpoint is due now. */
   | { readonly status: "checkpoint" };
 
@@ -56,7 +60,10 @@ export async function applyPage(
   options: ApplyPageOptions,
 ): Promise<PageOutcome> {
   const state = await readState(tx);
-  if (state.cursor !== options.cursor || state.due !== 0) return { status: "stale" };
+  if (state.cursor !== options.cursor || state.due !== 0) {
+    const isThere = state.due === 0 && hasReached(state.seq, page.seq);
+    return { status: isThere ? "overtaken" : "stale" };
+  }
   const clockMoved = takeServerTime(state, page.serverHlc, options);
   if (!options.live && !page.hasMore && await isAcceptedBeyond(tx, page.seq)) {
     // The log ends before a push that it answered: it was restored.
@@ -81,24 +88,45 @@ export async function applyPage(
     ? []
     : await learn(tx, state, { schema: page.schema, declared: options.tables });
   const tables = widened(options.tables, state.learned);
-  const base = await readTouched(tx, page.deltas, { own, tables });
+  const { fresh, rest } = partFresh(page.deltas, { own, tables });
+  const added = new Map(fresh);
+  for (const [name, rows] of fresh) {
+    if (await addFresh(tx, tables.get(name)!, rows)) continue;
+    added.delete(name);
+    for (const { item } of rows.values()) rest.push(item);
+  }
+  const base = await readTouched(tx, rest, { own, tables });
   let greatest: Hlc | undefined;
-  for (const item of page.deltas) greatest = maxHlc(greatest, merge(base, item, own));
+  for (const rows of fresh.values()) {
+    for (const { delta } of rows.values()) greatest = maxHlc(greatest, delta.hlc);
+  }
+  for (const item of rest) greatest = maxHlc(greatest, merge(base, item, own));
   observe(state, greatest);
   state.cursor = page.cursor;
   state.seq = page.seq;
   await writeState(tx, state);
 
-  const changed = changedRows(page.deltas);
+  const changed = changedRows(rest);
   if (own.size > 0) await settleReturned(tx, ords, { now: options.receivedAt });
   await settle(tx, state, { now: options.receivedAt, touched: changed });
   for (const [name, rows] of base) await writeBase(tx, tables.get(name)!, rows);
+  for (const [name, rows] of added) {
+    for (const id of await showFresh(tx, tables.get(name)!, rows)) changed.add(name, id);
+  }
   for (const name of changed.tables) {
     const table = tables.get(name);
     if (table !== undefined) await showRows(tx, table, changed.rows(name), base.get(name));
   }
+  for (const [name, rows] of added) {
+    for (const [id, { item }] of rows) if (item.op !== "OWN") changed.add(name, id);
+  }
   const all = grown.map((name) => [name, undefined] as const);
   return { status: "applied", changed: new Map([...changed.changed, ...all]) };
+}
+
+/** Whether a page tells nothing but what this device has said: the gateway would tell it once more. */
+export function isOwnPage({ deltas, schema }: PullAnswer): boolean {
+  return schema === undefined && deltas.every(({ op }) => op === "OWN");
 }
 
 /**

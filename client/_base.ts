@@ -1,7 +1,9 @@
 import {
   type CheckpointRow,
+  type Delta,
   type Hlc,
   isIdentifier,
+  type JsonValue,
   type Register,
   type RowState,
   type SqlTransaction,
@@ -28,6 +30,19 @@ export function encodeBase(state: RowState): string {
   return `["${life.hlc}",${JSON.stringify(life.clientId)},{${columns}}]`;
 }
 
+/** The text for the row that an INSERT makes, where there was none. */
+export function encodeInserted(
+  { hlc, clientId, columns }: Pick<Delta, "hlc" | "clientId" | "columns">,
+  table: LocalTable,
+): string {
+  let text = "";
+  for (const { column, value } of columns) {
+    if (!table.columns.has(column) && !isIdentifier(column)) continue;
+    text += `${text === "" ? "" : ","}"${column}":[${valueText(value)}]`;
+  }
+  return `["${hlc}",${JSON.stringify(clientId)},{${text}}]`;
+}
+
 /**
  * The text for a checkpoint's row. Columns that this client does not know are in it, too: it may learn
  * of them.
@@ -50,11 +65,17 @@ function registerText(
   clientId: string,
 ): string {
   // A column's name is an identifier and a stamp is digits: neither needs escapes.
-  const value = JSON.stringify(register[0]);
+  const value = valueText(register[0]);
   const stamp = register[1] === hlc && register[2] === clientId
     ? ""
     : `,"${register[1]}",${JSON.stringify(register[2])}`;
   return `${before === "" ? "" : ","}"${name}":[${value}${stamp}]`;
+}
+
+function valueText(value: JsonValue): string {
+  return typeof value === "number" || typeof value === "boolean"
+    ? String(value)
+    : JSON.stringify(value);
 }
 
 /** The state that {@linkcode encodeBase}'s text stands for. */

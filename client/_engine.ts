@@ -2,6 +2,7 @@ import type { LakeSyncError, Result, SqlTransaction } from "@lakesync/core";
 import type { Emitter } from "./_emitter.ts";
 import type { Changed } from "./_live_hub.ts";
 import type { FlyingPush, Refusal } from "./_outbox.ts";
+import type { PushSize } from "./_push_limits.ts";
 import type { StatusBoard } from "./_status_board.ts";
 import type { WriteOp, WriteTarget } from "./_write_op.ts";
 import type { ClientEvents, SyncSummary } from "./status.ts";
@@ -18,6 +19,8 @@ export interface Wrote {
 export interface Engine {
   /** Whether what is written now would be pushed at once, and nothing else is on its way. */
   readonly canPush: boolean;
+  /** Whether so much, written now, could follow on what is on its way. */
+  canFollow?(size: PushSize): boolean;
   /**
    * Makes a change where the engine is, which then tells all others of it. Undefined where the client
    * makes its changes by itself.

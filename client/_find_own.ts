@@ -1,5 +1,6 @@
 import type { Delta, SqlTransaction } from "@lakesync/core";
 import { OwnState } from "./_own.ts";
+import { recallDelta } from "./_recent_deltas.ts";
 
 /** Own deltas that were looked for. */
 export interface FoundOwn {
@@ -32,7 +33,7 @@ export async function findOnTop(
   const ords: number[] = [];
   const look = (rows: readonly { readonly [column: string]: unknown }[]): boolean => {
     for (const { ord, json } of rows) {
-      const delta = JSON.parse(json as string) as Delta;
+      const delta = recallDelta(json as string);
       if (!ids.has(delta.deltaId) || deltas.has(delta.deltaId)) continue;
       deltas.set(delta.deltaId, delta);
       ords.push(ord as number);

@@ -13,21 +13,26 @@ const statements: Map<string, string> = new Map();
  *
  * @param sql The statement for one row. The same few all the time.
  * @param rows Its parameters, as many for each row.
+ * @returns How many rows it changed.
  */
 export async function insertRows(
   tx: SqlTransaction,
   sql: string,
   rows: readonly (readonly SqlValue[])[],
-): Promise<void> {
+): Promise<number> {
   const width = rows[0]?.length ?? 0;
   const together = Math.min(ROWS, Math.floor(PARAMS / Math.max(1, width)));
   const whole = together < 2 ? 0 : rows.length - rows.length % together;
+  let changed = 0;
   if (whole > 0) {
     const params: SqlValue[][] = [];
     for (let i = 0; i < whole; i += together) params.push(rows.slice(i, i + together).flat());
-    await tx.runMany(forMany(sql, { width, together }), params);
+    changed += await tx.runMany(forMany(sql, { width, together }), params);
   }
-  if (whole < rows.length) await tx.runMany(sql, whole === 0 ? rows : rows.slice(whole));
+  if (whole < rows.length) {
+    changed += await tx.runMany(sql, whole === 0 ? rows : rows.slice(whole));
+  }
+  return changed;
 }
 
 function forMany(sql: string, { width, together }: { width: number; together: number }): string {

@@ -1,9 +1,17 @@
-import { err, LakeSyncError, ok, type Result, type Scheduler } from "@lakesync/core";
-import { applyPage } from "./_apply_page.ts";
+import {
+  err,
+  LakeSyncError,
+  ok,
+  type Result,
+  type Scheduler,
+  type SqlTransaction,
+} from "@lakesync/core";
+import { applyPage, isOwnPage } from "./_apply_page.ts";
+import { commitSoon } from "./_commit_soon.ts";
 import { knownSchema } from "./_learned.ts";
 import { behindBy } from "./_log_seq.ts";
 import { readState } from "./_state.ts";
-import type { SyncContext } from "./_sync_run.ts";
+import type { SyncContext } from "./_sync_context.ts";
 import type { SyncSummary } from "./status.ts";
 
 /** How long a gateway is asked to hold a pull, in seconds: proxies cut what is silent for a minute. */
@@ -57,12 +65,14 @@ export async function pullLive(
     }, { signal });
     if (!page.ok) return page;
     const receivedAt = clock.now();
-    const applied = await database.transaction((tx) =>
-      applyPage(tx, page.value, { cursor, tables, receivedAt, live: true })
-    );
+    const apply = (tx: SqlTransaction) =>
+      applyPage(tx, page.value, { cursor, tables, receivedAt, live: true });
+    const applied = isOwnPage(page.value)
+      ? await commitSoon(database, apply)
+      : await database.transaction(apply);
     if (!applied.ok) return applied;
     if (applied.value.status === "checkpoint") return ok(undefined);
-    if (applied.value.status === "stale") {
+    if (applied.value.status !== "applied") {
       // A sync that was asked for meanwhile has moved on: go on from there.
       held = undefined;
       continue;

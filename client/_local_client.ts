@@ -27,6 +27,7 @@ import { type LocalTable, wireRow } from "./_local_table.ts";
 import { emptyDatabase, schemaVersion } from "./_open_schema.ts";
 import { countOutbox, type Refusal } from "./_outbox.ts";
 import { readWithin } from "./_reading.ts";
+import type { PushSize } from "./_push_limits.ts";
 import type { Rejected } from "./rejected.ts";
 import { StatusBoard } from "./_status_board.ts";
 import { closedError, SyncEngine } from "./_sync_engine.ts";
@@ -327,7 +328,8 @@ export class LocalClient {
       this.#hub.changed(remote.value.changed);
       return ok(remote.value.value);
     }
-    const canPush = () => this.#engine.canPush;
+    const canPush = (size: PushSize) =>
+      this.#engine.canPush || (this.#engine.canFollow?.(size) === true && "next");
     const written = await this.#options.database.transaction(async (tx) => {
       const session = await WriteSession.begin(tx, this.#options);
       const value = await body(session, tx);

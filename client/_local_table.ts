@@ -3,6 +3,7 @@ import {
   type ColumnSchema,
   type ColumnType,
   decodeBase64,
+  type Delta,
   type JsonValue,
   type RowState,
   type SqlRow,
@@ -38,6 +39,8 @@ export interface LocalTable {
   readonly schema: TableSchema;
   /** Its columns by name. */
   readonly columns: ReadonlyMap<string, ColumnSchema>;
+  /** Where each column is among them, by name. */
+  readonly places: ReadonlyMap<string, number>;
   /** The columns that are read as `bigint` always. */
   readonly bigints: ReadonlySet<string>;
   /** The columns of each index that it declares. */
@@ -66,6 +69,8 @@ export interface TableSql {
   readonly put: string;
   /** Inserts a row that is not there. */
   readonly add: string;
+  /** Inserts a row where it is not there. */
+  readonly addNew: string;
   /** Removes a row. */
   readonly remove: string;
 }
@@ -100,6 +105,7 @@ function ofSchema(
     name,
     schema,
     columns,
+    places: new Map(schema.columns.map((column, place) => [column.name, place])),
     bigints,
     indexes,
     validate,
@@ -133,6 +139,7 @@ function tableSql(table: string, columns: readonly string[]): TableSql {
     name,
     create: `CREATE TABLE ${name} (${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")})`,
     add,
+    addNew: `${add} ON CONFLICT (id) DO NOTHING`,
     put: `${add} ON CONFLICT (id) DO ${set === "" ? "NOTHING" : `UPDATE SET ${set}`}`,
     remove: `DELETE FROM ${name} WHERE id = ?`,
   };
@@ -175,6 +182,20 @@ export function shownParams(table: LocalTable, id: string, state: RowState): Sql
   const params: SqlValue[] = [id];
   for (const column of table.schema.columns) {
     params.push(toSql(column, state.columns.get(column.name)?.[0]));
+  }
+  return params;
+}
+
+/** A row that an INSERT has made as the parameters of `shown.put`. */
+export function insertedParams(
+  table: LocalTable,
+  { rowId, columns }: Pick<Delta, "rowId" | "columns">,
+): SqlValue[] {
+  const params: SqlValue[] = [rowId];
+  for (let i = 0; i < table.schema.columns.length; i++) params.push(null);
+  for (const { column, value } of columns) {
+    const place = table.places.get(column);
+    if (place !== undefined) params[place + 1] = toSql(table.schema.columns[place]!, value);
   }
   return params;
 }

@@ -15,11 +15,21 @@ const PRAGMAS = [
 /** Statements that are kept compiled, per connection. */
 const MAX_STATEMENTS = 200;
 
+/** What is loaded only where there is no browser. */
+export interface NodeModules {
+  readonly DatabaseSync: typeof DatabaseSync;
+  /** Lets the event loop look at everything once. It is about turns, not time: no clock rules over it. */
+  readonly turn: () => Promise<void>;
+}
+
 /**
  * Opens a path. A file has two connections, so that queries see only what is committed while a
  * transaction is under way; a database in memory has one. Throws what node:sqlite throws.
  */
-export function openNodeSqlite(path: string, Database: typeof DatabaseSync): SqlDatabase {
+export function openNodeSqlite(
+  path: string,
+  { DatabaseSync: Database, turn }: NodeModules,
+): SqlDatabase {
   const memory = path === ":memory:";
   const writer = new Database(path);
   try {
@@ -37,6 +47,10 @@ export function openNodeSqlite(path: string, Database: typeof DatabaseSync): Sql
     return new SqliteDatabase({
       writer: new Connection(writer),
       reader: new ReadingConnection(reader),
+      loose: true,
+      // All calls of node:sqlite are synchronous: who writes without a pause, and waits for nothing
+      // else, would keep the network from its turn.
+      pause: turn,
     });
   } catch (thrown) {
     writer.close();

@@ -70,9 +70,11 @@ export const REJECTED_SQL: readonly string[] = [
 
 /** Bytes of UTF-8. */
 export function utf8Bytes(text: string): number {
-  return encoder.encode(text).length;
+  return ASCII.test(text) ? text.length : encoder.encode(text).length;
 }
 
+// deno-lint-ignore no-control-regex -- all of ASCII
+const ASCII = /^[\x00-\x7f]*$/;
 const encoder = new TextEncoder();
 
 /** What {@linkcode addOwn} works with. */
@@ -94,7 +96,9 @@ export async function addOwn(
   const { offsetMs, flying, ord } = options;
   await insertRows(
     tx,
-    `INSERT INTO lakesync_own_state (ord, tbl, row_id, tx_id, state, tries, offset_ms, bytes)
+    // A failure ends the transaction: without OR FAIL each statement would keep a copy of every page
+    // that it changes, to be able to take back itself alone.
+    `INSERT OR FAIL INTO lakesync_own_state (ord, tbl, row_id, tx_id, state, tries, offset_ms, bytes)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     deltas.map(({ delta, bytes }, i) => [
       ord + i,
@@ -131,6 +135,7 @@ export async function ownOnTop(
   ids: readonly string[],
 ): Promise<OwnOnTop> {
   const byRow = new Map<string, Delta[]>();
+  if (ids.length > 1 && !(await isAnyOnTop(tx))) return byRow;
   const rows = ids.length === 1
     ? await tx.all(
       "SELECT json FROM lakesync_own_state CROSS JOIN lakesync_own_json USING (ord) " +
@@ -149,6 +154,11 @@ export async function ownOnTop(
     else list.push(delta);
   }
   return byRow;
+}
+
+/** Whether there are own deltas on top of the base. */
+async function isAnyOnTop(tx: SqlTransaction): Promise<boolean> {
+  return (await tx.all("SELECT 1 FROM lakesync_own_state WHERE state < 4 LIMIT 1")).length > 0;
 }
 
 /** Merges own deltas into a row's state. */

@@ -64,8 +64,16 @@ export async function applyPushAnswer(
   // The usual case first: the whole push at once.
   if (accepted.length === pushed.length) {
     await tx.run(
-      "UPDATE lakesync_own_state SET state = ?, seq = ?, at = ? WHERE state < 4 AND state = ?",
-      [OwnState.ACCEPTED, seqToSql(answer.seq), receivedAt, OwnState.FLYING],
+      "UPDATE lakesync_own_state SET state = ?, seq = ?, at = ? " +
+        "WHERE state < 4 AND state = ? AND seq IS NULL AND ord <= ?",
+      [
+        OwnState.ACCEPTED,
+        seqToSql(answer.seq),
+        receivedAt,
+        OwnState.FLYING,
+        // The next push may be under way.
+        pushed.at(-1)!.ord,
+      ],
     );
   } else {
     await tx.runMany(
@@ -107,7 +115,7 @@ export async function applyPushAnswer(
 }
 
 interface Judgement {
-  readonly accepted: FlyingDelta[];
+  readonly accepted: readonly FlyingDelta[];
   readonly refusals: Refusal[];
   readonly again: FlyingDelta[];
   /** Those that go into the next push as they are. */
@@ -116,6 +124,9 @@ interface Judgement {
 
 /** Decides what becomes of each delta of a push. */
 function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
+  if (answer.rejected.length === 0) {
+    return { accepted: pushed, refusals: [], again: [], unchanged: [] };
+  }
   const rejected = new Map<number, Rejection>();
   for (const rejection of answer.rejected) {
     const sent = pushed[rejection.index];
@@ -127,7 +138,8 @@ function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
     }
     rejected.set(sent.ord, rejection);
   }
-  const judgement: Judgement = { accepted: [], refusals: [], again: [], unchanged: [] };
+  const accepted: FlyingDelta[] = [];
+  const judgement: Judgement = { accepted, refusals: [], again: [], unchanged: [] };
   const renewed = new Set<string>();
   const deleted = new Set<string>();
   for (const { ord, delta } of pushed) {
@@ -142,7 +154,7 @@ function judge(pushed: readonly FlyingDelta[], answer: PushAnswer): Judgement {
     for (const flying of group) {
       const rejection = rejected.get(flying.ord);
       if (rejection === undefined || isDoneDelete(flying, rejection)) {
-        judgement.accepted.push(flying);
+        accepted.push(flying);
       } else if (fate === "unchanged") judgement.unchanged.push(flying);
       else if (fate === "again") judgement.again.push(flying);
       else {

@@ -66,6 +66,19 @@ export async function readRow(
   return state;
 }
 
+/** Which of these rows show. */
+export async function shownAmong(
+  tx: SqlTransaction,
+  table: LocalTable,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const rows = ids.length === 0 ? [] : await tx.all(
+    `SELECT j.key AS i FROM json_each(?) j CROSS JOIN ${table.shown.name} t ON t.id = j.value`,
+    [JSON.stringify(ids)],
+  );
+  return new Set(rows.map(({ i }) => ids[i as number]!));
+}
+
 /**
  * Makes the app's table show base ∪ own deltas for these rows. `base` holds their base states where
  * the caller has read them already.

@@ -42,6 +42,19 @@ export interface SqliteDatabaseOptions {
    */
   readonly persist?: () => Promise<void>;
   /**
+   * Between a transaction and the next one, where much has been written since the last time: lets
+   * others have their turn, where nothing in a transaction does.
+   *
+   * @default {undefined} the next one begins at once
+   */
+  readonly pause?: () => Promise<void>;
+  /**
+   * Whether its commits are durable by `synchronous = FULL` alone, so that one can do without.
+   *
+   * @default {false}
+   */
+  readonly loose?: boolean;
+  /**
    * Called at the end.
    *
    * @default {undefined}
@@ -49,12 +62,18 @@ export interface SqliteDatabaseOptions {
   readonly closed?: () => void;
 }
 
+/** How many rows are written before others have their turn; a transaction counts as so many more. */
+const WRITES_A_TURN = 2_000;
+const TRANSACTION = 10;
+
 /** The {@linkcode SqlDatabase} on one or two connections, whichever SQLite they are of. */
 export class SqliteDatabase implements SqlDatabase {
   readonly #options: SqliteDatabaseOptions;
   readonly #writer: SqliteConnection;
   readonly #reader: SqliteConnection | undefined;
   #turn: Promise<void> = Promise.resolve();
+  #synchronous: "FULL" | "NORMAL" = "FULL";
+  #written = 0;
   #closed = false;
 
   constructor(options: SqliteDatabaseOptions) {
@@ -64,9 +83,25 @@ export class SqliteDatabase implements SqlDatabase {
   }
 
   async transaction<T>(body: (tx: SqlTransaction) => Promise<T>): Promise<Result<T>> {
+    return await this.#transact(body, "FULL");
+  }
+
+  /** See {@linkcode commitSoon}. */
+  async transactionSoon<T>(body: (tx: SqlTransaction) => Promise<T>): Promise<Result<T>> {
+    return await this.#transact(body, this.#options.loose === true ? "NORMAL" : "FULL");
+  }
+
+  async #transact<T>(
+    body: (tx: SqlTransaction) => Promise<T>,
+    synchronous: "FULL" | "NORMAL",
+  ): Promise<Result<T>> {
     return await this.#inTurn(async () => {
       const tx = new Transaction(this.#writer);
       try {
+        if (this.#synchronous !== synchronous) {
+          this.#writer.run(`PRAGMA synchronous = ${synchronous}`, []);
+          this.#synchronous = synchronous;
+        }
         this.#writer.run("BEGIN IMMEDIATE", []);
       } catch (thrown) {
         return err(sqliteError(thrown, "Cannot begin a transaction"));
@@ -77,6 +112,8 @@ export class SqliteDatabase implements SqlDatabase {
         if (tx.failure !== undefined) throw tx.failure;
         tx.end();
         this.#writer.run("COMMIT", []);
+        // Nobody is kept from anything by what answers to the network.
+        if (synchronous === "FULL") this.#written += tx.changes + TRANSACTION;
       } catch (thrown) {
         tx.end();
         try {
@@ -149,7 +186,12 @@ export class SqliteDatabase implements SqlDatabase {
     try {
       return this.#closed ? closed() : await work();
     } finally {
-      resolve();
+      const { pause } = this.#options;
+      if (pause === undefined || this.#written < WRITES_A_TURN) resolve();
+      else {
+        this.#written = 0;
+        void pause().then(resolve);
+      }
     }
   }
 }
@@ -161,6 +203,8 @@ function closed(): Result<never> {
 class Transaction implements SqlTransaction {
   /** The first failure: after it the transaction can only be rolled back. */
   failure: unknown;
+  /** How many rows it has changed. */
+  changes = 0;
   readonly #connection: SqliteConnection;
   #ended = false;
 
@@ -177,13 +221,18 @@ class Transaction implements SqlTransaction {
   }
 
   run(sql: string, params: readonly SqlValue[] = []): Promise<number> {
-    return this.#attempt(() => this.#connection.run(sql, params));
+    return this.#attempt(() => {
+      const changed = this.#connection.run(sql, params);
+      this.changes += changed;
+      return changed;
+    });
   }
 
   runMany(sql: string, params: readonly (readonly SqlValue[])[]): Promise<number> {
     return this.#attempt(() => {
       let changed = 0;
       for (const list of params) changed += this.#connection.run(sql, list);
+      this.changes += changed;
       return changed;
     });
   }

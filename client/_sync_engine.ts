@@ -14,9 +14,10 @@ import { pullLive } from "./_live_pull.ts";
 import { onOnline } from "./_online.ts";
 import { onWake } from "./_on_wake.ts";
 import type { FlyingPush } from "./_outbox.ts";
+import type { PushSize } from "./_push_limits.ts";
 import { isBlocking, type StatusBoard, type StatusFacts } from "./_status_board.ts";
 import { SyncQueue } from "./_sync_queue.ts";
-import type { SyncContext } from "./_sync_run.ts";
+import type { SyncContext } from "./_sync_context.ts";
 import type { ClientEvents, SyncSummary } from "./status.ts";
 
 const MIN_BACKOFF_MS = 1_000;
@@ -110,6 +111,11 @@ export class SyncEngine {
   /** Whether what is written now would be pushed at once, and nothing else is on its way. */
   get canPush(): boolean {
     return this.#live?.signal.aborted === false && this.#queue?.idle === true;
+  }
+
+  /** Whether so much, written now, could follow on what is on its way. */
+  canFollow(size: PushSize): boolean {
+    return this.#live?.signal.aborted === false && this.#queue?.takes(size) === true;
   }
 
   /** Something was written: an automatic sync that is idle begins. */

@@ -1,6 +1,8 @@
 import { err, type Result, toLakeSyncError } from "@lakesync/core";
 import type { FlyingPush } from "./_outbox.ts";
-import { type SyncContext, SyncRun } from "./_sync_run.ts";
+import type { PushSize } from "./_push_limits.ts";
+import type { SyncContext } from "./_sync_context.ts";
+import { SyncRun } from "./_sync_run.ts";
 import type { SyncSummary } from "./status.ts";
 
 /** A run that was asked for. */
@@ -23,6 +25,7 @@ export class SyncQueue {
   readonly #context: SyncContext;
   readonly #listener: SyncQueueListener;
   #running: QueuedRun | undefined;
+  #run: SyncRun | undefined;
   #nextSync: QueuedRun | undefined;
   #nextPush: QueuedRun | undefined;
   #tail: Promise<void> = Promise.resolve();
@@ -42,6 +45,11 @@ export class SyncQueue {
     return (this.#running ?? this.#nextSync ?? this.#nextPush) === undefined;
   }
 
+  /** Whether so much may be written as flying, to follow the push that is under way. */
+  takes(size: PushSize): boolean {
+    return (this.#nextSync ?? this.#nextPush) === undefined && this.#run?.takes(size) === true;
+  }
+
   /** Pulls and pushes. */
   sync(): QueuedRun {
     return this.#nextSync ??= this.#enqueue((run) => {
@@ -57,6 +65,9 @@ export class SyncQueue {
   push(flying?: FlyingPush): QueuedRun {
     // A sync that is still to come pushes too.
     if (this.#nextSync !== undefined) return this.#nextSync;
+    if (flying !== undefined && this.#nextPush === undefined && this.#run?.add(flying) === true) {
+      return this.#running!;
+    }
     const direct = this.idle ? flying : undefined;
     return this.#nextPush ??= this.#enqueue((run) => {
       this.#nextPush = undefined;
@@ -86,9 +97,12 @@ export class SyncQueue {
     const result = this.#tail.then(async () => {
       this.#running = queued;
       this.#listener.began();
-      const outcome = await work(new SyncRun(this.#context, controller.signal))
+      const run = new SyncRun(this.#context, controller.signal);
+      this.#run = run;
+      const outcome = await work(run)
         // A transport that throws breaks its contract; the client goes on all the same.
         .catch((thrown) => err(toLakeSyncError(thrown, "INTERNAL")));
+      this.#run = undefined;
       this.#running = undefined;
       this.#listener.ended(outcome);
       return outcome;

@@ -1,37 +1,24 @@
 import {
-  type Clock,
   err,
   LakeSyncError,
-  type Logger,
   type LogSeq,
   ok,
+  type PullRequest,
   type Result,
-  type SqlDatabase,
   type SqlTransaction,
-  type SyncTransport,
 } from "@lakesync/core";
 import { applyCheckpoint } from "./_apply_checkpoint.ts";
-import { applyPage } from "./_apply_page.ts";
+import { applyPage, isOwnPage } from "./_apply_page.ts";
+import { commitSoon } from "./_commit_soon.ts";
 import { firstSyncOf } from "./_first_sync.ts";
-import type { Changed } from "./_live_hub.ts";
-import { knownSchema, widened } from "./_learned.ts";
-import type { LocalTable } from "./_local_table.ts";
+import { knownSchema } from "./_learned.ts";
 import { behindBy } from "./_log_seq.ts";
-import {
-  beginPush,
-  bury,
-  endOfOutbox,
-  type FlyingDelta,
-  type FlyingPush,
-  groupDeltas,
-  type Refusal,
-  releasePush,
-} from "./_outbox.ts";
-import { PUSH_DELTAS } from "./_push_limits.ts";
-import { applyPushAnswer, type PushOutcome } from "./_push_answer.ts";
+import type { FlyingPush } from "./_outbox.ts";
+import { PullAhead } from "./_pull_ahead.ts";
+import type { PushSize } from "./_push_limits.ts";
+import { aborted, PushRun } from "./_push_run.ts";
 import { type ClientState, readState, writeState } from "./_state.ts";
-import { pruneOwn } from "./_settle.ts";
-import type { StatusBoard } from "./_status_board.ts";
+import type { SyncContext } from "./_sync_context.ts";
 import type { SyncSummary } from "./status.ts";
 
 /** Rounds in which nothing moves on before a sync gives up. */
@@ -40,48 +27,26 @@ const MAX_FRUITLESS = 4;
 /** Push-and-pull rounds of one sync: what is written meanwhile may have to wait for the next. */
 const MAX_ROUNDS = 8;
 
-/** What a sync works with. */
-export interface SyncContext {
-  readonly clientId: string;
-  readonly schemaVersion: number;
-  readonly database: SqlDatabase;
-  readonly transport: SyncTransport;
-  readonly tables: ReadonlyMap<string, LocalTable>;
-  readonly clock: Clock;
-  /** How long settled deltas are kept, in ms. */
-  readonly retentionMs: number;
-  readonly logger: Logger;
-  /** What the client knows about its sync. */
-  readonly board: StatusBoard;
-  /** Told after each transaction what it changed. */
-  readonly changed: (changed: Changed) => void;
-  /** Told about deltas that have become dead letters. */
-  readonly refused: (refusals: readonly Refusal[]) => void;
-}
-
 /** One sync: pull all pages, push all of the outbox, pull what that brought. */
 export class SyncRun {
   readonly #context: SyncContext;
   readonly #signal: AbortSignal;
-  #limit = PUSH_DELTAS;
   #pulled = 0;
   #checkpointRows = 0;
-  #pushed = 0;
-  #duplicates = 0;
-  #rejected = 0;
   #seq: LogSeq = 0;
-  #due = false;
+  readonly #pushes: PushRun;
 
   constructor(context: SyncContext, signal: AbortSignal) {
     this.#context = context;
     this.#signal = signal;
+    this.#pushes = new PushRun(context, signal);
   }
 
   /** Pulls, pushes, and pulls what that brought. */
   async sync(): Promise<Result<SyncSummary>> {
     let pulled = await this.#pullAll();
     for (let round = 0; pulled.ok && round < MAX_ROUNDS; round++) {
-      const pushed = await this.#pushAll();
+      const pushed = await this.#pushes.all();
       if (!pushed.ok) return pushed;
       if (pushed.value === 0) break;
       pulled = await this.#pullAll();
@@ -91,29 +56,45 @@ export class SyncRun {
 
   /** Only pushes: a client whose pages come by themselves. First what is written as flying already. */
   async push(flying?: FlyingPush): Promise<Result<SyncSummary>> {
-    if (flying !== undefined) {
-      const sent = await this.#send(flying);
-      if (!sent.ok) return sent;
-    }
-    const pushed = await this.#pushAll();
+    const pushed = await this.#pushes.all({ flying, live: true });
     if (!pushed.ok) return pushed;
+    this.#seq = this.#pushes.seq;
     // The answer told of another log: pages do not come by themselves now.
-    return this.#due ? await this.sync() : this.#summary();
+    return this.#pushes.due ? await this.sync() : this.#summary();
+  }
+
+  /** Whether so much may be written as flying now, to follow the push that is under way. */
+  takes(size: PushSize): boolean {
+    return this.#pushes.takes(size);
+  }
+
+  /** Takes what was written so; false where it is too late for that. */
+  add(flying: FlyingPush): boolean {
+    return this.#pushes.add(flying);
   }
 
   #summary(): Result<SyncSummary> {
     return ok({
       pulled: this.#pulled,
       checkpointRows: this.#checkpointRows,
-      pushed: this.#pushed,
-      duplicates: this.#duplicates,
-      rejected: this.#rejected,
+      pushed: this.#pushes.pushed,
+      duplicates: this.#pushes.duplicates,
+      rejected: this.#pushes.rejected,
       seq: this.#seq,
     });
   }
 
   async #pullAll(): Promise<Result<void>> {
-    const { database, transport, clientId, tables, clock } = this.#context;
+    const pages = new PullAhead(this.#context.transport, this.#signal);
+    try {
+      return await this.#pullPages(pages);
+    } finally {
+      pages.stop();
+    }
+  }
+
+  async #pullPages(pages: PullAhead): Promise<Result<void>> {
+    const { database, clientId, tables, clock } = this.#context;
     for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
       const state = await database.transaction(readState);
       if (!state.ok) return state;
@@ -127,17 +108,15 @@ export class SyncRun {
       }
       if (this.#signal.aborted) return aborted();
       // Also where a checkpoint is due: only the answer for the old cursor tells of a reset.
-      const page = await transport.pull(
-        {
-          clientId,
-          cursor,
-          tables: [...tables.keys()],
-          own: "ids",
-          tell: "head",
-          ...knownSchema(state.value),
-        },
-        { signal: this.#signal },
-      );
+      const request: PullRequest = {
+        clientId,
+        cursor,
+        tables: [...tables.keys()],
+        own: "ids",
+        tell: "head",
+        ...knownSchema(state.value),
+      };
+      const page = await pages.pull(request);
       const receivedAt = clock.now();
       if (!page.ok || due === 1) {
         if (!page.ok && page.error.code !== "CHECKPOINT_REQUIRED") return page;
@@ -149,10 +128,20 @@ export class SyncRun {
         fruitless++;
         continue;
       }
-      const applied = await database.transaction((tx) =>
-        applyPage(tx, page.value, { cursor, tables, receivedAt, live: false })
-      );
+      const { hasMore, schema } = page.value;
+      if (hasMore && schema === undefined) pages.ahead({ ...request, cursor: page.value.cursor });
+      const apply = (tx: SqlTransaction) =>
+        applyPage(tx, page.value, { cursor, tables, receivedAt, live: false });
+      const applied = isOwnPage(page.value)
+        ? await commitSoon(database, apply)
+        : await database.transaction(apply);
       if (!applied.ok) return applied;
+      if (applied.value.status === "overtaken") {
+        // By pages that came by themselves meanwhile.
+        this.#seq = page.value.seq;
+        if (hasMore) continue;
+        return ok(undefined);
+      }
       if (applied.value.status !== "applied") {
         fruitless++;
         continue;
@@ -161,7 +150,7 @@ export class SyncRun {
       this.#seq = page.value.seq;
       this.#context.changed(applied.value.changed);
       this.#context.board.set({ behind: behindBy(page.value) });
-      if (!page.value.hasMore) return ok(undefined);
+      if (!hasMore) return ok(undefined);
       if (page.value.cursor === cursor) fruitless++;
     }
     return err(
@@ -206,129 +195,6 @@ export class SyncRun {
     this.#context.changed(new Map([...tables.keys()].map((table) => [table, undefined])));
     return ok(true);
   }
-
-  /** Pushes what is in the outbox now; how many deltas were sent. */
-  async #pushAll(): Promise<Result<number>> {
-    const { database } = this.#context;
-    // What is written meanwhile is for the next round: so a busy writer does not hold the sync here.
-    const end = await database.transaction(endOfOutbox);
-    if (!end.ok) return end;
-    const through = end.value;
-    if (through === 0) return ok(0);
-    let sent = 0;
-    for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
-      if (this.#signal.aborted) return aborted();
-      const limit = this.#limit;
-      const begun = await database.transaction(async (tx): Promise<FlyingPush> => ({
-        deltas: await beginPush(tx, { limit, through }),
-        base: (await readState(tx)).seq,
-      }));
-      if (!begun.ok) return begun;
-      const { length } = begun.value.deltas;
-      if (length === 0) return ok(sent);
-      sent += length;
-      const outcome = await this.#send(begun.value);
-      if (!outcome.ok) return outcome;
-      if (outcome.value === "again") fruitless++;
-      else if (outcome.value === "taken") fruitless = 0;
-    }
-    return err(
-      new LakeSyncError(
-        "CLOCK_DRIFT",
-        "Cannot push: the gateway keeps refusing this device's time, check the clocks of both",
-      ),
-    );
-  }
-
-  /**
-   * Sends a push and applies its answer: whether that took any of it for good, none of it because of
-   * its stamps, or refused it as a whole.
-   */
-  async #send(push: FlyingPush): Promise<Result<"taken" | "again" | "refused">> {
-    const { deltas: pushed, base } = push;
-    const { database, transport, clientId, schemaVersion, clock, retentionMs } = this.#context;
-    if (this.#signal.aborted) return aborted();
-    const answer = await transport.push(
-      { clientId, deltas: pushed.map(({ delta }) => delta), schemaVersion },
-      { signal: this.#signal },
-    );
-    const receivedAt = clock.now();
-    if (!answer.ok) {
-      const refused = await this.#refusePush(pushed, answer.error, receivedAt);
-      return refused.ok ? ok("refused") : refused;
-    }
-    const applied = await database.transaction(async (tx) => {
-      const { tables } = this.#context;
-      const outcome = await applyPushAnswer(tx, answer.value, { pushed, base, tables, receivedAt });
-      await pruneOwn(tx, { before: receivedAt - retentionMs });
-      return outcome;
-    });
-    if (!applied.ok) return applied;
-    const { accepted, duplicates } = answer.value;
-    this.#limit = Math.min(PUSH_DELTAS, this.#limit * 2);
-    this.#pushed += accepted;
-    this.#duplicates += duplicates;
-    const { again, refusals, seq, due } = applied.value;
-    this.#seq = seq;
-    this.#due = due;
-    this.#report(applied.value, refusals, pushed.length - again);
-    return ok(again === pushed.length ? "again" : "taken");
-  }
-
-  /** Deals with a push that was answered as a whole: an error is returned where it must wait. */
-  async #refusePush(
-    pushed: readonly FlyingDelta[],
-    error: LakeSyncError,
-    now: number,
-  ): Promise<Result<void>> {
-    const { database, tables } = this.#context;
-    switch (error.code) {
-      case "VALIDATION_ERROR":
-      case "FORBIDDEN":
-      case "PAYLOAD_TOO_LARGE": {
-        const groups = groupDeltas(pushed);
-        if (groups.length > 1) {
-          const released = await database.transaction(releasePush);
-          if (!released.ok) return released;
-          // Half of the transactions: of their deltas at most so many go next time.
-          const half = groups.slice(0, groups.length >> 1);
-          this.#limit = half.reduce((sum, group) => sum + group.length, 0);
-          return ok(undefined);
-        }
-        const { code, message } = error;
-        const refusals = pushed.map((flying) => ({ flying, code, message }));
-        const buried = await database.transaction(async (tx) => {
-          const { learned } = await readState(tx);
-          return await bury(tx, refusals, { now, tables: widened(tables, learned) });
-        });
-        if (!buried.ok) return buried;
-        this.#limit = PUSH_DELTAS;
-        this.#report(buried.value, refusals, pushed.length);
-        return ok(undefined);
-      }
-      case "CONFLICT": {
-        // The gateway does not know this app's schema yet: hold the outbox.
-        const released = await database.transaction(releasePush);
-        return released.ok ? err(error) : released;
-      }
-      default:
-        // It may have arrived: the same push is repeated.
-        return err(error);
-    }
-  }
-
-  /** Tells what became of a push, of which so many deltas are done with. */
-  #report(
-    outcome: Pick<PushOutcome, "changed">,
-    refusals: readonly Refusal[],
-    done: number,
-  ): void {
-    const { board } = this.#context;
-    this.#rejected += refusals.length;
-    board.set({ outbox: board.status.outbox - done });
-    this.#context.changed(outcome.changed);
-    if (refusals.length > 0) this.#context.refused(refusals);
-  }
 }
 
 /** Why a gateway asks for a checkpoint, where its log is not the one that the client knew. */
@@ -342,10 +208,6 @@ async function markDue(tx: SqlTransaction, cursor: string, due: 1 | 2): Promise<
     await writeState(tx, state);
   }
   return state;
-}
-
-function aborted(): Result<never> {
-  return err(new LakeSyncError("ABORTED", "The sync was stopped: call syncOnce to go on"));
 }
 
 /** How new a checkpoint must be: as new as the base, where that is of the gateway's present log. */

@@ -42,7 +42,7 @@ function apply(session: WriteTarget, table: LocalTable, op: WriteOp): Promise<un
       return session[op.method](table, op.row);
     case "insertMany":
     case "putMany":
-      return session[op.method](table, op.rows);
+      return session[op.method](table, op.rows, { quiet: op.quiet === true });
     case "update":
       return session.update(table, op.id, op.values);
     case "delete":

@@ -1,10 +1,8 @@
 import {
   type AppValue,
   type Clock,
-  type ColumnSchema,
   type Delta,
   type DeltaContent,
-  deltaId,
   emptyRow,
   extractChange,
   fromWire,
@@ -18,19 +16,19 @@ import {
   type RowState,
   type SqlTransaction,
   type SqlValue,
-  toWire,
-  valueFault,
 } from "@lakesync/core";
 import { readBase } from "./_base.ts";
 import { insertRows } from "./_insert_rows.ts";
 import { judgeRow } from "./_judge_row.ts";
 import type { Changed } from "./_live_hub.ts";
-import { type LocalTable, shownParams } from "./_local_table.ts";
-import { type FlyingPush, isOutboxEmpty } from "./_outbox.ts";
-import { addOwn, mergeOwn, ownOnTop, utf8Bytes } from "./_own.ts";
-import { MAX_PUSH_BYTES, MAX_PUSH_DELTAS, PUSH_DELTAS } from "./_push_limits.ts";
-import { readRow, TouchedRows } from "./_show.ts";
+import { insertedParams, type LocalTable, shownParams } from "./_local_table.ts";
+import { type FlyingPush, isAllFlying, isOutboxEmpty } from "./_outbox.ts";
+import { addOwn, mergeOwn, ownOnTop } from "./_own.ts";
+import { MAX_PUSH_BYTES, PUSH_DELTAS, type PushSize } from "./_push_limits.ts";
+import { readRow, shownAmong, TouchedRows } from "./_show.ts";
 import { type ClientState, readState, writeHlc } from "./_state.ts";
+import { writtenOut } from "./_written_out.ts";
+import { insertedColumns, wireValue } from "./_wire_values.ts";
 
 /** A row as an app gives it or gets it. */
 export type AppRow = { readonly [column: string]: unknown };
@@ -56,8 +54,11 @@ export interface WriteOutcome {
 export interface FinishOptions {
   /** Whether its deltas travel as one transaction. */
   readonly grouped: boolean;
-  /** Asks whether a push could begin now. */
-  readonly canPush: () => boolean;
+  /**
+   * Asks whether a push of so much could begin now, where the outbox is empty; or `"next"`, where it
+   * could follow on those under way, which have to be all that is in the outbox.
+   */
+  readonly canPush: (size: PushSize) => boolean | "next";
 }
 
 /**
@@ -71,6 +72,8 @@ export class WriteSession {
   readonly #hlc: HybridClock;
   // Rows that were read or written, so that later changes build on earlier ones.
   readonly #rows: Map<string, Map<string, RowState>> = new Map();
+  // Rows that were made and not looked at since, by the one delta that they consist of.
+  readonly #made: Map<string, Map<string, DeltaContent>> = new Map();
   readonly #deltas: DeltaContent[] = [];
   // Rows whose changes do not show yet.
   readonly #unshown: Map<LocalTable, Set<string>> = new Map();
@@ -153,31 +156,68 @@ export class WriteSession {
     return isVisible(state) ? appRow(table, id, state) : undefined;
   }
 
-  /** Adds rows, which may be many. */
-  async insertMany(table: LocalTable, rows: readonly AppRow[]): Promise<AppRow[]> {
-    await this.#loadRows(table, rows);
+  /** Adds rows, which may be many. With `quiet` they are not given back. */
+  async insertMany(
+    table: LocalTable,
+    rows: readonly AppRow[],
+    options: { quiet?: boolean } = {},
+  ): Promise<AppRow[]> {
+    return await this.#addMany(table, rows, { ...options, method: "insert" });
+  }
+
+  /** Adds or changes rows, which may be many. With `quiet` they are not given back. */
+  async putMany(
+    table: LocalTable,
+    rows: readonly AppRow[],
+    options: { quiet?: boolean } = {},
+  ): Promise<AppRow[]> {
+    return await this.#addMany(table, rows, { ...options, method: "put" });
+  }
+
+  async #addMany(
+    table: LocalTable,
+    rows: readonly AppRow[],
+    { method, quiet }: { method: "insert" | "put"; quiet?: boolean },
+  ): Promise<AppRow[]> {
+    const there = await this.#there(table, rows);
     const added: AppRow[] = [];
-    for (const row of rows) added.push(await this.insert(table, row));
+    for (const row of rows) {
+      const { id = this.#context.random.uuid() } = row;
+      if (!isRowId(id)) throw badRowId(table);
+      const isNew = !there.has(id);
+      there.add(id);
+      const columns = isNew ? insertedColumns(table, row) : [];
+      if (isNew && table.validate === undefined) {
+        this.#make(table, id, columns);
+        if (quiet !== true) added.push(appRowOf(table, id, wireValues(columns)));
+      } else {
+        const written = await this[method](table, { ...row, id });
+        if (quiet !== true) added.push(written);
+      }
+    }
     return added;
   }
 
-  /** Adds or changes rows, which may be many. */
-  async putMany(table: LocalTable, rows: readonly AppRow[]): Promise<AppRow[]> {
-    await this.#loadRows(table, rows);
-    const put: AppRow[] = [];
-    for (const row of rows) put.push(await this.put(table, row));
-    return put;
-  }
-
-  async #loadRows(table: LocalTable, rows: readonly AppRow[]): Promise<void> {
-    await this.load(table, rows.map(({ id }) => id).filter((id) => typeof id === "string"));
+  /** Which of the rows may be there: those that show, and what this session has looked at. */
+  async #there(table: LocalTable, rows: readonly AppRow[]): Promise<Set<string>> {
+    const ids = rows.map(({ id }) => id).filter((id) => typeof id === "string");
+    const there = await shownAmong(this.#tx, table, ids);
+    if (there.size > 0) await this.load(table, [...there]);
+    for (const known of [this.#rows, this.#made]) {
+      for (const id of known.get(table.name)?.keys() ?? []) there.add(id);
+    }
+    return there;
   }
 
   /** Reads rows ahead, where many will be changed. */
   async load(table: LocalTable, ids: readonly string[]): Promise<void> {
     const rows = this.#tableRows(table);
     if (ids.length < 2) {
-      for (const id of ids) if (!rows.has(id)) rows.set(id, await readRow(this.#tx, table, id));
+      for (const id of ids) {
+        if (!rows.has(id)) {
+          rows.set(id, this.#taken(table, id) ?? await readRow(this.#tx, table, id));
+        }
+      }
       return;
     }
     const sorted = [...ids].sort();
@@ -185,8 +225,9 @@ export class WriteSession {
     const own = await ownOnTop(this.#tx, table.name, sorted);
     for (const id of ids) {
       if (rows.has(id)) continue;
-      const state = base.get(id) ?? emptyRow();
-      mergeOwn(state, own.get(id));
+      const made = this.#taken(table, id);
+      const state = made ?? base.get(id) ?? emptyRow();
+      if (made === undefined) mergeOwn(state, own.get(id));
       rows.set(id, state);
     }
   }
@@ -199,8 +240,10 @@ export class WriteSession {
       const remove: SqlValue[][] = [];
       // In order, because that is faster.
       for (const id of [...ids].sort()) {
-        const state = rows.get(id)!;
-        if (isVisible(state)) put.push(shownParams(table, id, state));
+        const made = this.#made.get(table.name)?.get(id);
+        const state = rows.get(id);
+        if (made !== undefined) put.push(insertedParams(table, made));
+        else if (state !== undefined && isVisible(state)) put.push(shownParams(table, id, state));
         else remove.push([id]);
       }
       if (put.length > 0) await insertRows(this.#tx, table.shown.put, put);
@@ -218,33 +261,15 @@ export class WriteSession {
     const txId = options.grouped && this.#deltas.length > 1
       ? this.#context.random.uuid()
       : undefined;
-    let bytes = 0;
-    const own = this.#deltas.map((content) => {
-      const delta: Delta = {
-        ...content,
-        deltaId: deltaId(content),
-        ...(txId !== undefined && { txId }),
-      };
-      const json = JSON.stringify(delta);
-      const length = utf8Bytes(json);
-      // With the comma between two of them.
-      bytes += length + 1;
-      return { delta, json, bytes: length };
-    });
-    if (options.grouped && (own.length > MAX_PUSH_DELTAS || bytes > MAX_PUSH_BYTES)) {
-      throw new LakeSyncError(
-        "PAYLOAD_TOO_LARGE",
-        `Cannot commit a transaction of ${own.length} changes and ${bytes} bytes: ` +
-          `at most ${MAX_PUSH_DELTAS} and ${MAX_PUSH_BYTES} fit into one push, ` +
-          "split it, or use client.import for bulk data",
-      );
-    }
+    const { own, bytes } = writtenOut(this.#deltas, { ...options, txId });
     const touched = new TouchedRows();
     for (const { table, rowId } of this.#deltas) touched.add(table, rowId);
     const { changed } = touched;
     if (own.length === 0) return { deltas: 0, changed, flying: undefined };
-    const flying = options.canPush() && own.length <= PUSH_DELTAS && bytes <= MAX_PUSH_BYTES &&
-      await isOutboxEmpty(this.#tx);
+    const canPush = own.length <= PUSH_DELTAS && bytes <= MAX_PUSH_BYTES &&
+      options.canPush({ deltas: own.length, bytes });
+    const flying = canPush !== false &&
+      await (canPush === "next" ? isAllFlying : isOutboxEmpty)(this.#tx);
     const { offsetMs, seq, lastOrd } = this.#state;
     const ord = lastOrd + 1;
     await addOwn(this.#tx, own, { offsetMs, flying, ord });
@@ -254,7 +279,10 @@ export class WriteSession {
       deltas: own.length,
       changed,
       flying: flying
-        ? { deltas: own.map(({ delta }, i) => ({ ord: ord + i, delta, tries: 1 })), base: seq }
+        ? {
+          deltas: own.map(({ delta, bytes }, i) => ({ ord: ord + i, delta, tries: 1, bytes })),
+          base: seq,
+        }
         : undefined,
     };
   }
@@ -277,18 +305,9 @@ export class WriteSession {
     state: RowState,
     values: AppRow,
   ): Promise<AppRow> {
-    const after = new Map<string, JsonValue>();
-    for (const name of Object.keys(values)) after.set(name, wireValue(table, name, values[name]));
-    for (const column of table.schema.columns) {
-      if (column.nullable !== true && !after.has(column.name)) {
-        throw new LakeSyncError(
-          "VALIDATION_ERROR",
-          `Cannot insert into "${table.name}": column "${column.name}" is missing and not nullable`,
-        );
-      }
-    }
-    if (table.validate) await judgeRow(table, appRowOf(table, id, after));
-    this.#change(table, id, state, extractChange(table.schema, { before: undefined, after })!);
+    const columns = insertedColumns(table, values);
+    if (table.validate) await judgeRow(table, appRowOf(table, id, wireValues(columns)));
+    this.#change(table, id, state, { op: "INSERT", columns });
     return appRow(table, id, state);
   }
 
@@ -298,6 +317,29 @@ export class WriteSession {
     state: RowState,
     change: Pick<Delta, "op" | "columns">,
   ): void {
+    mergeDelta(state, this.#stamp(table, rowId, change));
+  }
+
+  /** Adds a row that is not there: its stamp is above all that was ever said of it, so that all it has is this. */
+  #make(table: LocalTable, rowId: string, columns: Delta["columns"]): void {
+    const content = this.#stamp(table, rowId, { op: "INSERT", columns });
+    const made = this.#made.get(table.name);
+    if (made === undefined) this.#made.set(table.name, new Map([[rowId, content]]));
+    else made.set(rowId, content);
+  }
+
+  /** The state of a row that was made, which is then like any other. */
+  #taken(table: LocalTable, rowId: string): RowState | undefined {
+    const made = this.#made.get(table.name);
+    const content = made?.get(rowId);
+    if (content === undefined) return undefined;
+    made!.delete(rowId);
+    const state = emptyRow();
+    mergeDelta(state, content);
+    return state;
+  }
+
+  #stamp(table: LocalTable, rowId: string, change: Pick<Delta, "op" | "columns">): DeltaContent {
     const content: DeltaContent = {
       op: change.op,
       table: table.name,
@@ -307,10 +349,10 @@ export class WriteSession {
       hlc: this.#hlc.now(),
     };
     this.#deltas.push(content);
-    mergeDelta(state, content);
     const unshown = this.#unshown.get(table);
     if (unshown === undefined) this.#unshown.set(table, new Set([rowId]));
     else unshown.add(rowId);
+    return content;
   }
 }
 
@@ -334,29 +376,14 @@ export function appRowOf(
   return Object.fromEntries(entries);
 }
 
+function wireValues(columns: Delta["columns"]): Map<string, JsonValue> {
+  return new Map(columns.map(({ column, value }) => [column, value]));
+}
+
 function valuesOf(state: RowState): Map<string, JsonValue> {
   const values = new Map<string, JsonValue>();
   for (const [name, register] of state.columns) values.set(name, register[0]);
   return values;
-}
-
-function wireValue(table: LocalTable, name: string, value: unknown): JsonValue {
-  const column: ColumnSchema | undefined = table.columns.get(name);
-  if (column === undefined) {
-    throw new LakeSyncError(
-      "VALIDATION_ERROR",
-      `Cannot write to "${table.name}": it has no column "${name}"`,
-    );
-  }
-  const wire = toWire(column, value);
-  const fault = valueFault(column, wire);
-  if (fault !== undefined) {
-    throw new LakeSyncError(
-      "VALIDATION_ERROR",
-      `Cannot write to "${table.name}": the value of column "${name}" ${fault}`,
-    );
-  }
-  return wire as JsonValue;
 }
 
 function badRowId(table: LocalTable): LakeSyncError {

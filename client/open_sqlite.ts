@@ -45,7 +45,9 @@ export async function openSqlite(options: OpenSqliteOptions): Promise<Result<Sql
     }
     // Loaded here, so that a browser can load this package.
     const { DatabaseSync } = await import("node:sqlite");
-    return ok(openNodeSqlite(path, DatabaseSync));
+    const timers = await import("node:timers/promises");
+    // A timer, because Deno looks at its sockets only when it has nothing else to do.
+    return ok(openNodeSqlite(path, { DatabaseSync, turn: () => timers.setTimeout(0) }));
   } catch (thrown) {
     return err(sqliteError(thrown, `Cannot open database "${path}"`));
   }

@@ -39,32 +39,35 @@ async function withBrowser(
   });
 }
 
-/** A page with a writer. `next()` gives its reports in turn. */
-async function writerPage(
-  context: BrowserContext,
-  url: string,
-): Promise<
-  { page: Page; start(order: WriterOrder): Promise<void>; next(): Promise<WriterReport> }
-> {
+/** A page with a writer for each database. `next()` gives the reports of one in turn. */
+interface WriterPage {
+  readonly page: Page;
+  start(order: WriterOrder, answers?: number): Promise<void>;
+  next(name: string): Promise<WriterReport>;
+}
+
+async function writerPage(context: BrowserContext, url: string): Promise<WriterPage> {
   const page = await context.newPage();
-  const reports: WriterReport[] = [];
-  let wake: () => void = () => {};
-  await page.exposeFunction("tellTest", (report: WriterReport) => {
-    reports.push(report);
-    wake();
+  const told = new Map<string, WriterReport[]>();
+  let heard = Promise.withResolvers<void>();
+  await page.exposeFunction("tellTest", (name: string, report: WriterReport) => {
+    const reports = told.get(name);
+    if (reports === undefined) told.set(name, [report]);
+    else reports.push(report);
+    heard.resolve();
+    heard = Promise.withResolvers();
   });
   await page.goto(url);
-  await page.evaluate(`import("/client/testdata/wasm_page_browser.ts")`);
+  await page.evaluate(`import("/client/testdata/wasm_page_browser.ts").then(() => undefined)`);
   return {
     page,
-    start: (order) => page.evaluate(`startWriter(${JSON.stringify(order)})`),
-    async next() {
-      while (reports.length === 0) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        wake = resolve;
-        await promise;
+    start: (order, answers) => page.evaluate(`startWriter(${JSON.stringify(order)}, ${answers})`),
+    async next(name) {
+      for (;;) {
+        const report = told.get(name)?.shift();
+        if (report !== undefined) return report;
+        await heard.promise;
       }
-      return reports.shift()!;
     },
   };
 }
@@ -75,31 +78,38 @@ function found(report: WriterReport): number {
   return report.found;
 }
 
-const CRASHES = 50;
+/** So often a page crashes, and with it so many writers, each in the middle of its work. */
+const CRASHES = 7;
+const WRITERS = 8;
 
 /** Chromium gives each of the files a mebibyte before its first byte. */
 const QUOTAS = { opfs: 12_000_000, indexeddb: 2_000_000 } as const;
 
 for (const storage of ["opfs", "indexeddb"] as const) {
   test({
-    name: `a page that crashes in mid-write ${CRASHES} times loses nothing answered (${storage})`,
+    name: `writers that a crash of their page ends in mid-write ${
+      CRASHES * WRITERS
+    } times lose nothing answered (${storage})`,
     skip,
     timeoutMs: 300_000,
   }, () =>
     withBrowser(async (context, { url }) => {
       const prng = new Prng(42);
-      let confirmed = 0;
+      const confirmed = new Array<number>(WRITERS).fill(0);
       for (let crash = 0; crash <= CRASHES; crash++) {
         const { page, start, next } = await writerPage(context, `${url}/blank`);
-        await start({ name: "crashed", storage });
-        const there = found(await next());
-        assert(there >= confirmed, `${confirmed} was answered, ${there} was found`);
-        const answers = prng.int(1, 20);
-        for (let i = 0; i < answers; i++) {
-          const report = await next();
-          assert("confirmed" in report, JSON.stringify(report));
-          confirmed = report.confirmed;
-        }
+        await Promise.all(confirmed.map(async (before, i) => {
+          const name = `crashed-${i}`;
+          const answers = prng.int(1, 20);
+          await start({ name, storage, keep: 200 }, answers);
+          const there = found(await next(name));
+          assert(there >= before, `${before} was answered, ${there} was found`);
+          for (let n = 0; n < answers; n++) {
+            const report = await next(name);
+            assert("confirmed" in report, JSON.stringify(report));
+            confirmed[i] = report.confirmed;
+          }
+        }));
         const session = await context.newCDPSession(page);
         const crashed = page.waitForEvent("crash");
         session.send("Page.crash").catch(() => {});
@@ -124,10 +134,10 @@ for (const storage of ["opfs", "indexeddb"] as const) {
       await setQuota(QUOTAS[storage]);
       const order = { name: "full", storage };
       await start(order);
-      assertEquals(found(await next()), 0);
+      assertEquals(found(await next(order.name)), 0);
       let confirmed = 0;
-      let report = await next();
-      for (; "confirmed" in report; report = await next()) confirmed = report.confirmed;
+      let report = await next(order.name);
+      for (; "confirmed" in report; report = await next(order.name)) confirmed = report.confirmed;
       assert("failed" in report);
       assertEquals(report.code, "STORAGE_ERROR");
       assertStringIncludes(report.failed, "is full, make room and try again");
@@ -135,8 +145,12 @@ for (const storage of ["opfs", "indexeddb"] as const) {
 
       // Once more: it is still full, and what was answered is all there.
       await start(order);
-      assertEquals(found(await next()), confirmed);
-      for (report = await next(); "confirmed" in report; report = await next()) {
+      assertEquals(found(await next(order.name)), confirmed);
+      for (
+        report = await next(order.name);
+        "confirmed" in report;
+        report = await next(order.name)
+      ) {
         confirmed = report.confirmed;
       }
       assert("failed" in report);
@@ -144,8 +158,8 @@ for (const storage of ["opfs", "indexeddb"] as const) {
       // With room it goes on by itself.
       await setQuota();
       await start(order);
-      assertEquals(found(await next()), confirmed);
-      assertEquals(await next(), { confirmed: confirmed + 1 });
+      assertEquals(found(await next(order.name)), confirmed);
+      assertEquals(await next(order.name), { confirmed: confirmed + 1 });
       await page.close();
     }));
 
@@ -155,8 +169,9 @@ for (const storage of ["opfs", "indexeddb"] as const) {
   }, () =>
     withBrowser(async (context, { url }) => {
       const { start, next } = await writerPage(context, `${url}/strict`);
-      await start({ name: "strict", storage });
-      assertEquals(found(await next()), 0);
-      assertEquals(await next(), { confirmed: 1 });
+      const order = { name: "strict", storage };
+      await start(order);
+      assertEquals(found(await next(order.name)), 0);
+      assertEquals(await next(order.name), { confirmed: 1 });
     }));
 }

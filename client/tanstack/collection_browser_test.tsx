@@ -1,6 +1,9 @@
 import { createCollection, eq } from "@tanstack/db";
 import { useLiveQuery as useLiveQueryInReact } from "@tanstack/react-db";
+import { useLiveQuery as useLiveQueryInSolid } from "@tanstack/solid-db";
 import { useLiveQuery as useLiveQueryInVue } from "@tanstack/vue-db";
+import { createComponent, createRenderEffect, mapArray, Suspense } from "solid-js";
+import { render as renderInSolid } from "solid-js/web";
 import { createApp, defineComponent, h } from "vue";
 import { type ReactNode, StrictMode } from "react";
 import { test } from "@lakesync/testing";
@@ -101,4 +104,54 @@ test("Vue shows a collection over a database in a worker, and writes through it"
   );
   app.unmount();
   unwrapOrThrow(await client.wipe());
+});
+
+test("Solid shows a collection, what is written through it and what is written beside it", async () => {
+  const gateway = newGateway();
+  const [client, other] = [await openDevice(gateway), await openDevice(gateway)];
+  const collection = createCollection(lakeSyncCollectionOptions({ client, table: todos }));
+  const Titles = () => {
+    const open = useLiveQueryInSolid((q) =>
+      q.from({ todo: collection }).where(({ todo }) => eq(todo.done, false))
+        .orderBy(({ todo }) => todo.title)
+    );
+    return mapArray(open, (row) => {
+      const button = document.createElement("button");
+      // A row that changes stays the same object.
+      createRenderEffect(() => button.textContent = row.title);
+      button.onclick = () =>
+        collection.update(row.id, (todo) => {
+          todo.done = true;
+        });
+      return button;
+    });
+  };
+  const element = document.createElement("div");
+  document.body.append(element);
+  const dispose = renderInSolid(
+    () =>
+      createComponent(Suspense, {
+        get children() {
+          return Titles() as unknown as Node;
+        },
+      }),
+    element,
+  );
+  await collection.insert([
+    { id: "1", title: "Bread", done: false },
+    { id: "2", title: "Milk", done: false },
+  ]).isPersisted.promise;
+  await untilText(element, "BreadMilk");
+  unwrapOrThrow(await client.syncOnce());
+  unwrapOrThrow(await other.syncOnce());
+  unwrapOrThrow(await other.tables.todos.update("2", { title: "Almond milk" }));
+  unwrapOrThrow(await other.syncOnce());
+  unwrapOrThrow(await client.syncOnce());
+  await untilText(element, "Almond milkBread");
+  element.querySelector("button")!.click();
+  await untilText(element, "Bread");
+  await collection.utils.settled();
+  assertEquals(unwrapOrThrow(await client.tables.todos.get("2"))?.done, true);
+  dispose();
+  for (const device of [client, other]) await device.close();
 });

@@ -2,6 +2,7 @@ import {
   LakeSyncError,
   ok,
   type Result,
+  type Scheduler,
   silentLogger,
   type SqlDatabase,
   type SqlTransaction,
@@ -48,6 +49,8 @@ export class FakeOrigin {
   readonly #queues: Map<string, (() => Promise<void>)[]> = new Map();
   /** Called before each commit of a leader is answered; `true` ends its tab instead. */
   beforeAnswer: () => boolean = () => false;
+  /** The waiting of tabs and workers. */
+  scheduler: Scheduler = systemScheduler;
 
   constructor(
     path: string,
@@ -89,7 +92,7 @@ export class FakeOrigin {
         locks: this.#locks(page),
         channel: (name) => this.#channel(page, name),
         random: systemRandom,
-        scheduler: systemScheduler,
+        scheduler: this.scheduler,
         logger: silentLogger,
         startWorker: () => {
           const worker = new Context();
@@ -164,7 +167,7 @@ export class FakeOrigin {
       transport: (_, getToken) => this.#transport(getToken),
       clock: systemClock,
       random: systemRandom,
-      scheduler: systemScheduler,
+      scheduler: this.scheduler,
       logger: silentLogger,
     });
   }

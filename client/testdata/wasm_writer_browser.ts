@@ -5,6 +5,8 @@ import { openWasmSqlite, type WasmStorage } from "../_wasm_open.ts";
 export interface WriterOrder {
   readonly name: string;
   readonly storage: WasmStorage;
+  /** How many of the last transactions are kept, so that a look at them does not take ever longer; all by default. */
+  readonly keep?: number;
 }
 
 /** What a writer tells: first what it found, then each transaction that was answered. */
@@ -18,22 +20,28 @@ function rowsOf(i: number): number {
   return 1 + i % 7;
 }
 
-/** The last transaction that is there; all up to it must be there, and be whole. */
-async function look(database: SqlDatabase): Promise<{ found: number; faults: string[] }> {
+/** The last transaction that is there; those that are kept up to it must be there, and be whole. */
+async function look(
+  database: SqlDatabase,
+  keep: number,
+): Promise<{ found: number; faults: string[] }> {
   const faults: string[] = [];
   const rows = unwrapOrThrow(
     await database.query(
       "SELECT i, count(*) AS n, sum(length(text)) AS l FROM t GROUP BY i ORDER BY i",
     ),
   );
+  const found = Number(rows.at(-1)?.i ?? 0);
+  const first = Math.max(1, found - keep + 1);
+  if (rows.length > 0 && rows[0]!.i !== first) faults.push(`transaction ${first} is not the first`);
   for (const [at, { i, n, l }] of rows.entries()) {
-    if (i !== at + 1) faults.push(`transaction ${at + 1} is missing`);
+    if (i !== first + at) faults.push(`transaction ${first + at} is missing`);
     const count = rowsOf(Number(i));
     if (n !== count || l !== count * 500) faults.push(`transaction ${i} is not whole`);
   }
   const checked = unwrapOrThrow(await database.transaction((tx) => tx.all("PRAGMA quick_check")));
   if (checked[0]?.quick_check !== "ok") faults.push(JSON.stringify(checked));
-  return { found: rows.length, faults };
+  return { found, faults };
 }
 
 /** Deno's types know no worker's scope. */
@@ -73,15 +81,18 @@ scope.onmessage = ({ data: order }: MessageEvent<WriterOrder>) => {
 
 async function writeOn(order: WriterOrder): Promise<void> {
   database ??= await open(order);
-  const state = await look(database);
+  const { keep = Infinity } = order;
+  const state = await look(database, keep);
   tell(state);
   for (let i = state.found + 1;; i++) {
-    const written = await database.transaction((tx) =>
-      tx.runMany(
-        "INSERT INTO t VALUES (?, ?, ?)",
-        Array.from({ length: rowsOf(i) }, (_, k) => [i, k, `${i}-${k}-`.padEnd(500, "x")]),
-      )
+    const rows = Array.from(
+      { length: rowsOf(i) },
+      (_, k) => [i, k, `${i}-${k}-`.padEnd(500, "x")],
     );
+    const written = await database.transaction(async (tx) => {
+      await tx.runMany("INSERT INTO t VALUES (?, ?, ?)", rows);
+      if (i > keep) await tx.run("DELETE FROM t WHERE i <= ?", [i - keep]);
+    });
     if (!written.ok) return tell({ failed: written.error.message, code: written.error.code });
     tell({ confirmed: i });
     await turn();
