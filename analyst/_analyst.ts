@@ -32,7 +32,10 @@ export class DuckDbAnalyst implements Analyst {
 
   async tables(): Promise<Result<readonly string[]>> {
     if (this.#closed) return err(closed());
-    const relations = await listRelations(this.#sources);
+    const { pulled: from, ...sources } = this.#sources;
+    const pulled = await from?.begin();
+    if (pulled?.ok === false) return pulled;
+    const relations = await listRelations({ ...sources, pulled: pulled?.value });
     return relations.ok ? ok(tableNames(relations.value)) : relations;
   }
 
@@ -56,15 +59,19 @@ export class DuckDbAnalyst implements Analyst {
     const asOf = options.asOf === undefined ? undefined : toStamp(options.asOf);
     checkParams(params);
     if (this.#closed) return err(closed());
-    const relations = await listRelations(this.#sources);
+    const { lake, pending, own, findState } = this.#sources;
+    // First of all: it may have the gateway flush.
+    const reading = await this.#sources.pulled?.begin(signal === undefined ? {} : { signal });
+    if (reading?.ok === false) return reading;
+    const pulled = reading?.value;
+    const relations = await listRelations({ lake, pending, pulled, own });
     if (!relations.ok) return relations;
     let session: Session | undefined;
     try {
       session = await this.#open(signal);
-      const { lake, pending, own, findState } = this.#sources;
       const { files } = this.#duckDb;
       const source = {
-        ...{ lake, pending, own, findState, files },
+        ...{ lake, pending, pulled, own, findState, files },
         ...{ asOf, snapshots, signal, ties: this.#ties },
       };
       const read = await prepareRelations(session, {

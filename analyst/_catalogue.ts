@@ -2,6 +2,7 @@ import type { LakeReader, Result, TableSchema } from "@lakesync/core";
 import { isIdentifier, ok } from "@lakesync/core";
 import type { OwnDeltas } from "./own.ts";
 import type { PendingDeltas } from "./pending.ts";
+import type { PulledReading } from "./pulled.ts";
 
 /** A table of the app: in the lake, among the pending deltas, or both. */
 export interface AppTable {
@@ -29,9 +30,10 @@ const FUNCTIONS = ["at", "between", "history"] as const;
 
 /** Every relation by its name in lower case (SQL does not tell case apart), sorted by it. */
 export async function listRelations(
-  { lake, pending, own }: {
+  { lake, pending, pulled, own }: {
     lake: LakeReader;
     pending?: PendingDeltas | undefined;
+    pulled?: PulledReading | undefined;
     own?: OwnDeltas | undefined;
   },
 ): Promise<Result<ReadonlyMap<string, Relation>>> {
@@ -45,13 +47,15 @@ export async function listRelations(
     }
   }
   // A gateway's schema comes before that of a device, which may be behind.
-  for (const from of [own, pending]) {
-    const schemas = await from?.schemas();
-    if (schemas?.ok === false) return schemas;
-    for (const schema of schemas?.value ?? []) {
+  const gateway = await pending?.schemas();
+  if (gateway?.ok === false) return gateway;
+  const device = await own?.schemas();
+  if (device?.ok === false) return device;
+  for (const from of [device?.value, pulled?.schemas, gateway?.value]) {
+    for (const schema of from ?? []) {
       const key = schema.table.toLowerCase();
       const lakeName = tables.get(key)?.lakeName;
-      tables.set(key, { name: schema.table, lakeName, schema, pending: from === pending });
+      tables.set(key, { name: schema.table, lakeName, schema, pending: from === gateway?.value });
     }
   }
   const relations: [string, Relation][] = [];

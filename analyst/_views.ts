@@ -1,10 +1,10 @@
 import { type Hlc, type LakeReader, type LakeScan, LakeSyncError } from "@lakesync/core";
 import { type AppTable, namedRelations, type Relation } from "./_catalogue.ts";
-import { type ChangesSource, changesSql } from "./_changes.ts";
+import { changesSql } from "./_changes.ts";
 import type { LakeFiles, OpenFiles, Params } from "./_duckdb.ts";
 import { filterOf } from "./_filter.ts";
 import { type AppColumn, appColumns, OWN_COLUMNS } from "./_layout.ts";
-import { type LoadedDelta, PendingTable } from "./_load.ts";
+import { FreshChanges } from "./_fresh.ts";
 import { rowsSql } from "./_merge.ts";
 import {
   historySql,
@@ -21,12 +21,15 @@ import { type PlannedState, planState, unionSql } from "./_state.ts";
 import type { TieCheck } from "./_ties.ts";
 import type { OwnDeltas } from "./own.ts";
 import type { PendingDeltas } from "./pending.ts";
+import type { PulledReading } from "./pulled.ts";
 import type { FindState } from "./state.ts";
 
 /** What relations are made from. */
 export interface ViewSource {
   readonly lake: LakeReader;
   readonly pending: PendingDeltas | undefined;
+  /** What a gateway's pulls tell. */
+  readonly pulled: PulledReading | undefined;
   /** A device's own deltas. */
   readonly own: OwnDeltas | undefined;
   readonly files: LakeFiles;
@@ -40,7 +43,7 @@ export interface ViewSource {
 }
 
 /** A table at the snapshot that a query sees. */
-interface PlannedTable {
+export interface PlannedTable {
   readonly table: AppTable;
   /** Its changes, as far as they are read; undefined where the lake has none. */
   readonly scan: LakeScan | undefined;
@@ -84,7 +87,7 @@ export async function prepareRelations(
       state: state && { ...state, live: part(state.live)!, hidden: part(state.hidden) },
     });
   }
-  const pending = await loadPending(session, { plans, source });
+  const fresh = await FreshChanges.load(session, { plans, source });
   const scans = [...plans.values()].flatMap(({ scan, state }) => [scan, state?.live, state?.hidden])
     .filter((scan) => scan !== undefined);
   const files = await openFiles(session, { scans, source });
@@ -92,15 +95,13 @@ export async function prepareRelations(
     const changes = {
       columns,
       scan,
-      pending: pending.has(table.name) ? pendingName(table) : undefined,
+      pending: fresh.tableOf(table.name),
       // What is pending is newer in any case, and of another log its seqs say nothing.
       after: state?.seq,
       asOf: source.asOf,
       files,
     };
-    if (source.own !== undefined && changes.pending !== undefined) {
-      await dropKnownOwn(session, { table, changes });
-    }
+    await fresh.settle(session, { table: table.name, changes });
     await createView(session, { view: changesName(table), sql: changesSql(changes) });
     const log = name(changesName(table));
     if (state !== undefined) {
@@ -170,10 +171,6 @@ function changesName(table: AppTable): string {
   return `${table.name}#changes`;
 }
 
-function pendingName(table: AppTable): string {
-  return `${table.name}#pending`;
-}
-
 function goneName(table: AppTable): string {
   return `${table.name}#gone`;
 }
@@ -209,74 +206,13 @@ async function planTable(
         `has not made it; rename it or move it elsewhere`,
     );
   }
-  const { lake, asOf, findState } = source;
-  // Only the rows of now are kept as such.
-  const ofNow = asOf === undefined && snapshotId === undefined && kinds.every((k) => k === "rows");
+  const { lake, asOf, findState, pulled } = source;
+  // Only the rows of now are kept as such. What was deleted since they do not tell.
+  const ofNow = asOf === undefined && snapshotId === undefined && pulled === undefined &&
+    kinds.every((k) => k === "rows");
   const { name, lakeName } = table;
   const state = ofNow
     ? await planState(findState, { lake, table: { name, lakeName }, changes: scan })
     : undefined;
   return { table, scan, columns: appColumns(scan, table.schema), state };
-}
-
-/** Loads the deltas that the planned snapshots do not have; the names of the tables that have some. */
-async function loadPending(
-  session: Session,
-  options: { plans: ReadonlyMap<string, PlannedTable>; source: ViewSource },
-): Promise<ReadonlySet<string>> {
-  const { plans, source: { pending, own, snapshots, signal } } = options;
-  const after = new Map<string, number>();
-  for (const { table, scan } of plans.values()) {
-    if (snapshots.has(table.name)) continue;
-    const { watermark } = scan ?? {};
-    // A watermark of another epoch says nothing about this log: all of it is new to the lake.
-    after.set(table.name, watermark?.epoch === pending?.epoch ? watermark?.seq ?? 0 : 0);
-  }
-  const loads = new Map<string, PendingTable>();
-  const add = async (entry: LoadedDelta) => {
-    const { delta, seq } = entry;
-    const from = after.get(delta.table);
-    if (from === undefined || (seq !== undefined && seq <= from)) return;
-    let load = loads.get(delta.table);
-    if (load === undefined) {
-      const { table, columns } = plans.get(delta.table)!;
-      load = await PendingTable.create(session, { table: pendingName(table), columns });
-      loads.set(delta.table, load);
-    }
-    await load.add(entry);
-  };
-  const wanted = new Map([...after].filter(([table]) => plans.get(table)!.table.pending));
-  const read = pending === undefined || wanted.size === 0
-    ? []
-    : pending.read(wanted, signal === undefined ? {} : { signal });
-  for await (const chunk of read) {
-    if (!chunk.ok) throw chunk.error;
-    session.check();
-    for (const entry of chunk.value) await add(entry);
-  }
-  for await (const chunk of after.size === 0 ? [] : own?.read() ?? []) {
-    if (!chunk.ok) throw chunk.error;
-    session.check();
-    for (const delta of chunk.value) await add({ seq: undefined, at: undefined, delta });
-  }
-  session.check();
-  for (const load of loads.values()) await load.write();
-  return new Set(loads.keys());
-}
-
-/** Takes off what a device keeps of its own and the lake or the gateway has. */
-async function dropKnownOwn(
-  session: Session,
-  { table, changes }: { table: AppTable; changes: ChangesSource },
-): Promise<void> {
-  const all = changesSql({ ...changes, asOf: undefined });
-  await session.run((connection) =>
-    connection.run(
-      `DELETE FROM ${name(pendingName(table))} AS own USING (${all}) AS known
-       WHERE own."_seq" IS NULL AND known."_seq" IS NOT NULL AND own."id" = known."id"
-         AND own."_hlc" = known."_hlc" AND own."_client_id" = known."_client_id"
-         AND own."_op" = known."_op"
-         AND own."_columns" IS NOT DISTINCT FROM known."_columns"`,
-    )
-  );
 }

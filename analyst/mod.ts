@@ -15,5 +15,12 @@ export {
   pendingFromLog,
   type PendingFromLogOptions,
 } from "./pending.ts";
+export {
+  type PulledChanges,
+  type PulledDeltas,
+  type PulledReading,
+  pullFromGateway,
+  type PullFromGatewayOptions,
+} from "./pulled.ts";
 export type { FindState, StatePlace } from "./state.ts";
 export type { QueryColumn, QueryParam, QueryRow, QueryValue } from "./values.ts";

@@ -60,15 +60,10 @@ export interface BrowserAnalystOptions extends AnalystSources {
 export async function openBrowserAnalyst(
   options: BrowserAnalystOptions,
 ): Promise<Result<Analyst>> {
-  const { worker, wasm, store, tableBytes = 2 ** 26, lake, pending, own } = options;
+  const { worker, wasm, store, tableBytes = 2 ** 26, ...sources } = options;
   try {
     const duckDb = await openWasmDuckDb({ worker, wasm });
     const files = new TableFiles({ store, limit: tableBytes, connect: () => duckDb.connect() });
-    const sources = {
-      lake,
-      ...(pending !== undefined && { pending }),
-      ...(own !== undefined && { own }),
-    };
     return ok(new DuckDbAnalyst({ ...duckDb, files }, sources));
   } catch (thrown) {
     return err(duckDbError(thrown));

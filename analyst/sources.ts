@@ -1,6 +1,7 @@
 import type { LakeReader } from "@lakesync/core";
 import type { OwnDeltas } from "./own.ts";
 import type { PendingDeltas } from "./pending.ts";
+import type { PulledDeltas } from "./pulled.ts";
 
 /** What an analyst reads. */
 export interface AnalystSources {
@@ -12,6 +13,13 @@ export interface AnalystSources {
    * @default {undefined} the lake alone
    */
   readonly pending?: PendingDeltas;
+  /**
+   * The same of a gateway that is asked over HTTP, as from a page: `pullFromGateway()`. Rows are then
+   * merged from all changes.
+   *
+   * @default {undefined} the lake alone
+   */
+  readonly pulled?: PulledDeltas;
   /**
    * What a device has made itself: a query sees it beside the rest, each delta once; `_seq` and
    * `_commit_ts` are NULL where no gateway and no lake at hand has it.

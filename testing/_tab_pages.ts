@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from "playwright-core";
 import type { TabApi } from "./testdata/tab_browser.ts";
-import { servePages } from "./browser/pages.ts";
+import { servePages, type ServePagesOptions } from "./browser/pages.ts";
 import { findChromium, startChromiumOn } from "./browser/chromium.ts";
 import type { TestServer } from "./serve.ts";
 import { withTempDir } from "./temp.ts";
@@ -64,10 +64,13 @@ export interface TestBrowser {
 }
 
 /** Gives a test a browser of its own, where one is installed. */
-export async function withBrowser(use: (browser: TestBrowser) => Promise<void>): Promise<void> {
+export async function withBrowser(
+  use: (browser: TestBrowser) => Promise<void>,
+  options: ServePagesOptions = {},
+): Promise<void> {
   const { program, skip } = await findChromium();
   if (program === undefined) throw new Error(skip);
-  await using server = await servePages();
+  await using server = await servePages(options);
   await withTempDir(async (directory) => {
     const context = await startChromiumOn(program, directory);
     const tab = async (options: OpenTab): Promise<TabPage> => {

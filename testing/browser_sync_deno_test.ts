@@ -80,7 +80,7 @@ async function shows(client: Client<readonly [typeof todos]>, expected: unknown)
 
 test({
   name: "two browsers and a client on Deno converge, through a gateway that is restarted",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withWorld((one) =>
@@ -117,7 +117,7 @@ test({
 
 test({
   name: "a hundred edits made offline show at once, and sync when the network is back",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withWorld(async ({ tab, context, url, device, restart }) => {
@@ -144,7 +144,7 @@ test({
 
 test({
   name: "a browser whose clock is a day ahead syncs and loses nothing",
-  timeoutMs: 30_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withWorld(async ({ context, server, url, device }) => {
@@ -165,7 +165,7 @@ test({
 
 test({
   name: "a first sync of 100,000 rows tells how far it is, and the page stays free meanwhile",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withWorld(async ({ context, server, url }) => {

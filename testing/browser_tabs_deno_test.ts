@@ -10,10 +10,10 @@ const COUNT = "SELECT count(*) FROM todos";
 test({
   name:
     "five tabs see each other's writes; the leader closes, crashes and freezes, and another leads",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
-  withBrowser(async ({ context, tab }) => {
+  withBrowser(async ({ context, server, tab }) => {
     const tabs: TabPage[] = [];
     for (let i = 0; i < 5; i++) tabs.push(await tab(DATABASE));
     let rows = 0;
@@ -25,7 +25,7 @@ test({
       }
     };
     await everyoneWrites();
-    const passed: { [end: string]: number } = {};
+    const passed: { [end: string]: { ms: number; machine: number } } = {};
     const ends = {
       closed: (leader: TabPage) => leader.page.close(),
       crashed: async (leader: TabPage) => {
@@ -41,19 +41,25 @@ test({
     };
     let frozen: TabPage | undefined;
     for (const [name, end] of Object.entries(ends)) {
+      const other = await TabPage.load(context, server);
       const leader = tabs.shift()!;
-      await end(leader);
       const from = performance.now();
+      await end(leader);
       assertEquals(await tabs[0]!.insert(`row-${rows++}`), undefined);
-      passed[name] = Math.round(performance.now() - from);
+      const ms = Math.round(performance.now() - from);
+      // How slow the machine is at this moment: a client that is alone is opened and writes.
+      const then = performance.now();
+      assertEquals(await other.open({ database: `machine-${name}` }), undefined);
+      assertEquals(await other.insert("first"), undefined);
+      passed[name] = { ms, machine: Math.round(performance.now() - then) };
+      await other.page.close();
       await everyoneWrites();
       if (name === "frozen") frozen = leader;
     }
-    console.log(
-      `  leadership has passed and a write was answered after ms: ${JSON.stringify(passed)}`,
-    );
-    // Far below what waiting for a time to run out would take; the figures are for a quiet machine.
-    assert(Object.values(passed).every((ms) => ms < 5_000), JSON.stringify(passed));
+    console.log(`  leadership has passed and a write was answered: ${JSON.stringify(passed)}`);
+    for (const { ms, machine } of Object.values(passed)) {
+      assert(ms <= 1_000 + machine, JSON.stringify(passed));
+    }
     // The frozen one comes back and has missed nothing.
     const cdp = await context.newCDPSession(frozen!.page);
     await cdp.send("Page.setWebLifecycleState", { state: "active" });
@@ -115,15 +121,16 @@ async function killWriters(blank: string): Promise<{ confirmed: string[]; kills:
     frame.remove();
     kills++;
   };
-  for (let round = 0; round < 25; round++) {
-    await Promise.all([0, 1, 2, 3].map((i) => writer(4 * round + i)));
+  // Most of it is waiting: for the next leader, and for what those that end hold.
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(Array.from({ length: 10 }, (_, i) => writer(10 * round + i)));
   }
   return { confirmed, kills };
 }
 
 test({
   name: "two versions of an app work in two tabs, and a third that cannot is told what to do",
-  timeoutMs: 30_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withBrowser(async ({ context, server, tab }) => {
@@ -143,7 +150,7 @@ test({
 
 test({
   name: "full storage is an error with a next step, and what was confirmed stays",
-  timeoutMs: 30_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withBrowser(async ({ context, server, tab }) => {
@@ -173,7 +180,7 @@ test({
 
 test({
   name: "who signs out ends all tabs, and the next user sees nothing of them",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withBrowser(async ({ tab }) => {
@@ -200,7 +207,7 @@ test({
 test({
   name:
     "without a file system tabs keep their data in IndexedDB, and without that the client says so",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withBrowser(async ({ tab }) => {
@@ -222,19 +229,28 @@ test({
 
 test({
   name: "a page that hangs while its worker leads holds up no other tab",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
-}, () =>
-  withBrowser(async ({ tab }) => {
+}, () => {
+  const asked = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const handler = async (request: Request): Promise<Response | undefined> => {
+    if (new URL(request.url).pathname !== "/hang") return undefined;
+    asked.resolve();
+    await released.promise;
+    return new Response();
+  };
+  return withBrowser(async ({ tab }) => {
     const one = await tab(DATABASE);
     const two = await tab(DATABASE);
-    const hung = one.run<number>(
-      "{ const until = performance.now() + 4_000; let n = 0; while (performance.now() < until) n++; n }",
+    // A request of this kind stops all else in a page until it is answered.
+    const hung = one.run(
+      "{ const request = new XMLHttpRequest(); request.open('GET', '/hang', false); request.send(); }",
     );
-    let over = false;
-    void hung.then(() => over = true);
+    await asked.promise;
     for (let i = 0; i < 5; i++) assertEquals(await two.insert(`row-${i}`), undefined);
-    assertEquals(over, false);
+    released.resolve();
     await hung;
     assertEquals(await one.query(COUNT), [[5]]);
-  }));
+  }, { handler });
+});

@@ -18,7 +18,7 @@ async function withExample(use: (device: (name: string) => Promise<Page>) => Pro
       const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
       await use(async (name) => {
         const page = await context.newPage();
-        page.setDefaultTimeout(20_000);
+        page.setDefaultTimeout(60_000);
         page.on("pageerror", ({ message }) => faults.push(message));
         page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
         await page.goto(`${url}?device=${name}`);
@@ -48,7 +48,7 @@ async function add(page: Page, species: string, place: string): Promise<void> {
 
 test({
   name: "two devices show each other's sightings, also those that were made offline",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withExample(async (device) => {
@@ -76,7 +76,7 @@ test({
 
 test({
   name: "the search is found by a key, follows what is typed, and data is there after a reload",
-  timeoutMs: 90_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withExample(async (device) => {
@@ -108,4 +108,43 @@ test({
     // On a phone nothing is wider than the page.
     const overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
     assertEquals(await page.evaluate(overflow), 0);
+  }));
+
+test({
+  name:
+    "without a server the app opens from its service worker, and what was made then is sent later",
+  timeoutMs: 180_000,
+  skip,
+}, () =>
+  withTempDir(async (directory) => {
+    const start = (port: string) =>
+      spawnScript(new URL("./main.ts", import.meta.url), {
+        args: ["--port", port, "--data", directory],
+      });
+    const browser = await startChromium(program!);
+    try {
+      const page = await browser.newPage();
+      await using first = start("0");
+      const url = await first.stdoutMatch(/Sightings: (http:\S+)\n/);
+      await page.goto(url);
+      await page.getByText("Up to date").waitFor();
+      await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+      await first.kill("SIGTERM");
+
+      await page.reload();
+      await page.getByText("Red kite").first().waitFor();
+      await add(page, "Nightjar", "Heath");
+      await page.getByText("No connection · 1 to send").waitFor();
+      await page.goto(`${url}?device=1`);
+      await page.getByText("Nightjar").first().waitFor();
+
+      await using second = start(new URL(url).port);
+      await second.stdoutMatch(/Sightings: (http:\S+)\n/);
+      await page.getByText("Up to date").waitFor();
+      await page.goto(`${url}?device=2`);
+      await page.getByText("Nightjar").first().waitFor();
+      await second.kill("SIGTERM");
+    } finally {
+      await browser.close();
+    }
   }));

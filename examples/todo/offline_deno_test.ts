@@ -12,7 +12,7 @@ const EXAMPLES = new URL("../pages.ts", import.meta.url);
 test({
   name:
     "offline the app opens from its service worker, takes edits, and sends them when the server is back",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ url, device, restart }) => {
@@ -54,7 +54,7 @@ test({
 test({
   name:
     "a newer version of the app is offered while it is open, and taken by itself when it opens anew",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ device, restart }) => {
@@ -80,7 +80,7 @@ test({
 
 test({
   name: "signing out warns of what was not sent, and takes the data off the device for all tabs",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ url, device, restart }) => {
@@ -110,7 +110,7 @@ test({
 test({
   name:
     "plain serve has the app, which brings its tables and rules, but no sign-in where tokens are asked for",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withTempDir(async (data) => {

@@ -7,7 +7,7 @@ import { add, openList, row, skip, withApp } from "./testdata/app.ts";
 test({
   name:
     "what Ann adds, edits, completes, deletes and takes back, Ben sees, and neither the other's own",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ device }) => {
@@ -50,7 +50,7 @@ test({
 
 test({
   name: "a change that is not accepted is undone and told, and can be let go or tried again",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ device, restart, elsewhere }) => {
@@ -95,7 +95,7 @@ test({
 
 test({
   name: "everything can be done by keyboard alone, and the focus is never lost",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ visitor }) => {
@@ -168,7 +168,7 @@ test({
 
 test({
   name: "on a phone nothing is wider than the screen, and what one touches is at least 44 px high",
-  timeoutMs: 60_000,
+  timeoutMs: 180_000,
   skip,
 }, () =>
   withApp(async ({ visitor }) => {

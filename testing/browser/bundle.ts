@@ -33,7 +33,8 @@ export class BundleError extends Error {
  * the same function.
  *
  * @param entry The module's path from the root.
- * @returns Its text, with its source map inline unless it is made small.
+ * @returns Its text. There is no source map: it would be three times as large, and each page of a test
+ * loads it anew.
  */
 export async function bundle(entry: string, options: BundleOptions = {}): Promise<string> {
   const { minify = false } = options;
@@ -46,7 +47,6 @@ export async function bundle(entry: string, options: BundleOptions = {}): Promis
       // What libraries do for those who develop, such as React's warnings, is looked at in tests.
       "process.env.NODE_ENV": minify ? '"production"' : '"development"',
     },
-    sourcemap: minify ? false : "inline",
     write: false,
   };
   try {

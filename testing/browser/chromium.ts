@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import process from "node:process";
-import { type Browser, type BrowserContext, chromium } from "playwright-core";
+import type { Browser, BrowserContext } from "playwright-core";
 import { findOrInstall } from "../install_server.ts";
 
 const PROGRAMS: readonly string[] = [
@@ -40,6 +40,8 @@ export async function findChromium(
   return found === undefined ? { skip } : { program: found };
 }
 
+// Playwright is loaded where a browser starts: every test imports this file, few start one.
+
 /** Root has no sandbox; a small /dev/shm must not end a tab. */
 const ARGS = ["--no-sandbox", "--disable-dev-shm-usage"];
 
@@ -50,6 +52,7 @@ const ARGS = ["--no-sandbox", "--disable-dev-shm-usage"];
  * @returns The browser; who started it closes it.
  */
 export async function startChromium(program: string): Promise<Browser> {
+  const { chromium } = await import("playwright-core");
   return await chromium.launch({ executablePath: program, args: ARGS });
 }
 
@@ -62,5 +65,6 @@ export async function startChromium(program: string): Promise<Browser> {
  * @returns Its only context; who started it closes it.
  */
 export async function startChromiumOn(program: string, directory: string): Promise<BrowserContext> {
+  const { chromium } = await import("playwright-core");
   return await chromium.launchPersistentContext(directory, { executablePath: program, args: ARGS });
 }

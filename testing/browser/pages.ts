@@ -23,6 +23,9 @@ const TYPES: Readonly<Record<string, string>> = {
   ".wasm": "application/wasm",
 };
 
+/** Of what stays as it is for as long as there is this server: browsers keep it, and its compiled code. */
+const KEPT = { "Cache-Control": "max-age=86400" };
+
 /**
  * Serves the repository to a browser: `/PATH.ts` is that module as one bundle, made when it is first
  * asked for; `/npm/PACKAGE/…` a file of an npm package; `/blank` an empty page.
@@ -31,7 +34,7 @@ const TYPES: Readonly<Record<string, string>> = {
  */
 export async function servePages(options: ServePagesOptions = {}): Promise<TestServer> {
   const { handler } = options;
-  const bundles = new Map<string, Promise<string>>();
+  const bundles = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
   const handle: FetchHandler = async (request) => {
     const answer = await handler?.(request);
     if (answer !== undefined) return answer;
@@ -40,16 +43,21 @@ export async function servePages(options: ServePagesOptions = {}): Promise<TestS
     try {
       if (/\.tsx?$/.test(path)) {
         let made = bundles.get(path);
-        if (made === undefined) bundles.set(path, made = bundle(path.slice(1)));
-        return new Response(await made, { headers: { "Content-Type": TYPES[".js"]! } });
+        if (made === undefined) {
+          const bundled = bundle(path.slice(1));
+          bundles.set(path, made = bundled.then((text) => new TextEncoder().encode(text)));
+        }
+        return new Response(await made, { headers: { ...KEPT, "Content-Type": TYPES[".js"]! } });
       }
-      const file = path.startsWith("/npm/")
+      const isPackage = path.startsWith("/npm/");
+      const file = isPackage
         ? join(ROOT, "node_modules", path.slice("/npm/".length))
         : join(ROOT, path);
-      const type = TYPES[extname(path)] ?? "application/octet-stream";
-      return new Response(new Uint8Array(await readFile(file)), {
-        headers: { "Content-Type": type },
-      });
+      const headers = {
+        ...(isPackage && KEPT),
+        "Content-Type": TYPES[extname(path)] ?? "application/octet-stream",
+      };
+      return new Response(new Uint8Array(await readFile(file)), { headers });
     } catch (thrown) {
       const missing = (thrown as { code?: unknown }).code === "ENOENT";
       return new Response((thrown as Error).message, { status: missing ? 404 : 500 });

@@ -2,6 +2,7 @@
 import { Component, type ReactNode, StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import type { ClientOptions } from "@lakesync/client";
+import { registerAppShell } from "@lakesync/client/app-shell";
 import { LakeSyncProvider } from "@lakesync/client/react";
 import { type Tables, tables } from "../tables.ts";
 import { AddSighting } from "./add_sighting.tsx";
@@ -68,6 +69,9 @@ class Fault extends Component<{ children: ReactNode }, { error: Error | undefine
     );
   }
 }
+
+// From the second visit on the app opens without a network; a newer version shows once all tabs are closed.
+void registerAppShell("service-worker.js");
 
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

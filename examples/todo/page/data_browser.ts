@@ -53,7 +53,7 @@ async function tokenFor(person: Person): Promise<string> {
   if (!response.ok) {
     throw new LakeSyncError(
       "UNAUTHENTICATED",
-      "The server refuses to sign in: sign out and in again",
+      "The server refuses to sign in: ask whoever runs it",
     );
   }
   return (await response.json() as { token: string }).token;

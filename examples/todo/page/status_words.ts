@@ -12,7 +12,7 @@ export interface StatusWords {
 
 const BLOCKED: Readonly<Record<BlockedReason, string>> = {
   schema: "The server does not know this app's tables yet. Changes wait on this device.",
-  token: "The server does not take the sign-in any more. Sign out and in again.",
+  token: "The server does not take the sign-in any more. Changes wait here; ask whoever runs it.",
   access: "The server does not let you use these lists. Ask whoever runs it.",
   gateway: "What answers at this address is not a server for this app. Ask whoever runs it.",
   database: "The data on this device is damaged. Sign out and in again to load it anew.",

@@ -55,7 +55,11 @@ export function showTodos(client: TodoClient, person: Person): void {
     if (title === "" || shown === undefined) return;
     field.value = "";
     const row = { list: shown, title, done: false, person, created: new Date() };
-    void client.tables.todos.insert(row).then(tellFailure);
+    void client.tables.todos.insert(row).then((done) => {
+      tellFailure(done);
+      // What was typed is not lost with it.
+      if (!done.ok && field.value === "") field.value = title;
+    });
   };
   addEventListener("hashchange", show);
   show();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { type Client, createClient } from "@lakesync/client";
 import { unwrapOrThrow } from "@lakesync/core";
-import { type Pages, type RunningServer, type ServerOptions, startServer } from "@lakesync/deploy";
+import { type RunningServer, type ServerOptions, startServer } from "@lakesync/deploy";
 import { signToken } from "@lakesync/gateway";
 import { findChromium, startChromium, withTempDir } from "@lakesync/testing";
 import { TODO_PATH, todoPages } from "../pages.ts";
@@ -18,11 +18,11 @@ export const SECRET = "the-secret-of-the-todo-app's-tests-32-bytes";
 export interface World {
   readonly url: string;
   /** A browser of its own, signed in as somebody, with the app open. */
-  device(person: Person, options?: BrowserContextOptions): Promise<Page>;
+  device(person: Person, options?: VisitOptions): Promise<Page>;
   /** A browser of its own that has opened the app and not signed in. */
-  visitor(options?: BrowserContextOptions): Promise<Page>;
-  /** Stops the server, and starts it again on the same port and data. */
-  restart(between: () => Promise<void>, options?: { pages?: Pages }): Promise<void>;
+  visitor(options?: VisitOptions): Promise<Page>;
+  /** Stops the server, and starts it again on the same port and data; options may be others then. */
+  restart(between: () => Promise<void>, options?: Partial<ServerOptions>): Promise<void>;
   /**
    * While the server is stopped: changes data as somebody on a gateway elsewhere, which no browser
    * reaches.
@@ -31,6 +31,12 @@ export interface World {
     person: Person,
     change: (client: Client<typeof tables>) => Promise<void>,
   ): Promise<void>;
+}
+
+/** How a browser comes to the app. */
+export interface VisitOptions extends BrowserContextOptions {
+  /** Where the server is, for this browser. */
+  readonly through?: string;
 }
 
 /** Why these tests are skipped here, where they are. */
@@ -54,7 +60,8 @@ export async function withApp(use: (world: World) => Promise<void>): Promise<voi
     }
     const browser = await startChromium((await findChromium()).program!);
     const faults: string[] = [];
-    const visitor = (how?: BrowserContextOptions) => visit(browser, url, { faults, ...how });
+    const visitor = ({ through = url, ...how }: VisitOptions = {}) =>
+      visit(browser, through, { faults, ...how });
     try {
       await use({
         url: url + TODO_PATH,
@@ -104,6 +111,8 @@ async function visit(
   { faults, ...options }: BrowserContextOptions & { faults: string[] },
 ): Promise<Page> {
   const page = await (await browser.newContext(options)).newPage();
+  // On a machine that is busy with other things.
+  page.setDefaultTimeout(90_000);
   page.on("pageerror", (error) => faults.push(`In the page: ${error.message}`));
   await page.goto(url + TODO_PATH);
   return page;
