@@ -25,7 +25,15 @@ export function wireValue(table: LocalTable, name: string, value: unknown): Json
       `Cannot write to "${table.name}": the value of column "${name}" ${fault}`,
     );
   }
-  return wire as JsonValue;
+  return ownValue(wire as JsonValue);
+}
+
+/**
+ * A value that nobody else holds: an app may go on changing an object that it gave or got, and a delta
+ * must stay what its id is the hash of.
+ */
+export function ownValue(value: JsonValue): JsonValue {
+  return typeof value === "object" && value !== null ? structuredClone(value) : value;
 }
 
 /**

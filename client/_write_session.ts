@@ -28,7 +28,7 @@ import { MAX_PUSH_BYTES, PUSH_DELTAS, type PushSize } from "./_push_limits.ts";
 import { readRow, shownAmong, TouchedRows } from "./_show.ts";
 import { type ClientState, readState, writeHlc } from "./_state.ts";
 import { writtenOut } from "./_written_out.ts";
-import { insertedColumns, wireValue } from "./_wire_values.ts";
+import { insertedColumns, ownValue, wireValue } from "./_wire_values.ts";
 
 /** A row as an app gives it or gets it. */
 export type AppRow = { readonly [column: string]: unknown };
@@ -370,7 +370,8 @@ export function appRowOf(
   const entries: [string, AppValue][] = [["id", id]];
   for (const column of table.schema.columns) {
     const bigint = table.bigints.has(column.name);
-    entries.push([column.name, fromWire(column, values.get(column.name) ?? null, { bigint })]);
+    const value = ownValue(values.get(column.name) ?? null);
+    entries.push([column.name, fromWire(column, value, { bigint })]);
   }
   // fromEntries defines own properties, so that a column named __proto__ is one too.
   return Object.fromEntries(entries);
