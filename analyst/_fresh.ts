@@ -18,6 +18,8 @@ interface FreshOptions {
 export class FreshChanges {
   readonly #source: ViewSource;
   readonly #tables: Map<string, PendingTable> = new Map();
+  /** Those with deletions that have no stamp. */
+  readonly #deleted: Set<string> = new Set();
 
   private constructor(source: ViewSource) {
     this.#source = source;
@@ -52,10 +54,24 @@ export class FreshChanges {
            AND own."_op" = known."_op"${pulled === undefined ? SAME_COLUMNS : ""}`,
       )
     );
-    if (pulled === undefined) return;
+    if (!this.#deleted.has(table)) return;
+    // A row that is dead without it needs no deletion, and one that the lake saw live or die after the
+    // deletion was pulled is as the lake has it.
     await session.run((connection) =>
       connection.run(
-        `UPDATE ${fresh} AS gone SET "_hlc" = last."_hlc" + 1, "_client_id" = NULL
+        `DELETE FROM ${fresh} AS gone USING (
+           SELECT "id", arg_max("_op", ROW("_hlc", "_client_id", "_op" = 'DELETE')) AS "#last",
+             max("_commit_ts") FILTER ("_seq" IS NOT NULL) AS "#at"
+           FROM (${all}) WHERE "_op" <> 'UPDATE' AND "_hlc" <> ${NO_STAMP} GROUP BY "id"
+         ) AS life
+         WHERE gone."_hlc" = ${NO_STAMP} AND gone."id" = life."id"
+           AND (life."#last" = 'DELETE' OR life."#at" > gone."_commit_ts")`,
+      )
+    );
+    await session.run((connection) =>
+      connection.run(
+        `UPDATE ${fresh} AS gone
+         SET "_hlc" = last."_hlc" + 1, "_client_id" = NULL, "_commit_ts" = NULL
          FROM (SELECT "id", max("_hlc") AS "_hlc" FROM (${all}) GROUP BY "id") AS last
          WHERE gone."_hlc" = ${NO_STAMP} AND gone."id" = last."id"`,
       )
@@ -112,11 +128,12 @@ export class FreshChanges {
       }
     }
     // Of a moment in the past nobody tells yet whether they were alive.
-    for (const [table, ids] of asOf === undefined ? read?.value.deleted ?? [] : []) {
-      for (const rowId of ids) {
-        if (!reborn.has(JSON.stringify([table, rowId]))) {
-          await addWithoutSeq(deletion(table, rowId));
-        }
+    for (const [table, rows] of asOf === undefined ? read?.value.deleted ?? [] : []) {
+      for (const [rowId, at] of rows) {
+        if (reborn.has(JSON.stringify([table, rowId]))) continue;
+        this.#deleted.add(table);
+        // Until it has a stamp its time is that of the pull.
+        await add({ seq: undefined, at, delta: deletion(table, rowId) });
       }
     }
     session.check();

@@ -3,6 +3,7 @@ import {
   type CheckpointHeader,
   err,
   type ErrorBody,
+  isHlc,
   isLogSeq,
   isRequestErrorCode,
   LakeSyncError,
@@ -41,7 +42,7 @@ export class GatewayRequests {
     return await this.#ask("sync", "pull", { query, signal }, async (response) => {
       const page = await response.json() as Partial<PullAnswer> | null;
       const valid = Array.isArray(page?.deltas) && typeof page.cursor === "string" &&
-        typeof page.hasMore === "boolean";
+        typeof page.hasMore === "boolean" && isHlc(page.serverHlc);
       return valid ? ok(page as PullAnswer) : err(this.#foreign("pull"));
     });
   }
@@ -57,11 +58,23 @@ export class GatewayRequests {
     });
   }
 
-  /** Has the gateway flush; how far it has come. */
+  /** Has the gateway flush; how far all of its destinations have come. */
   async flush(): Promise<Result<LogSeq>> {
     return await this.#ask("admin", "flush", { method: "POST" }, async (response) => {
       const { flushedSeq } = await response.json() as { flushedSeq?: unknown };
       return isLogSeq(flushedSeq) ? ok(flushedSeq) : err(this.#foreign("flush"));
+    });
+  }
+
+  /** How far the destination `lake` has come; undefined where the gateway tells of none. */
+  async lakeSeq(): Promise<Result<LogSeq | undefined>> {
+    return await this.#ask("admin", "stats", {}, async (response) => {
+      const { destinations } = await response.json() as {
+        destinations?: { lake?: { flushedSeq?: unknown } };
+      };
+      const flushedSeq = destinations?.lake?.flushedSeq;
+      const valid = flushedSeq === undefined || isLogSeq(flushedSeq);
+      return valid ? ok(flushedSeq) : err(this.#foreign("stats"));
     });
   }
 

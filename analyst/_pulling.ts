@@ -3,12 +3,14 @@ import {
   type EnterItem,
   err,
   hasReached,
+  type Hlc,
   isDelta,
   LakeSyncError,
   ok,
   type PageItem,
   type Result,
   type TableSchema,
+  unpackHlc,
 } from "@lakesync/core";
 import type { GatewayRequests } from "./_gateway_requests.ts";
 import type { PulledChanges } from "./pulled.ts";
@@ -20,7 +22,7 @@ export class Pulling {
   readonly #deltas: Delta[] = [];
   /** What was pulled, by {@linkcode identityOf}. */
   readonly #known: Set<string> = new Set();
-  readonly #deleted: Map<string, Set<string>> = new Map();
+  readonly #deleted: Map<string, Map<string, number>> = new Map();
   #cursor: string;
   #tag = "";
   #schemas: readonly TableSchema[] = [];
@@ -45,7 +47,10 @@ export class Pulling {
     const flushed = await requests.flush();
     if (!flushed.ok) return flushed;
     const { cursor, seq } = start.value;
-    if (!hasReached(flushed.value, seq)) {
+    // Other destinations may be behind: the lake is what counts.
+    const lake = hasReached(flushed.value, seq) ? flushed : await requests.lakeSeq();
+    if (!lake.ok) return lake;
+    if (lake.value === undefined || !hasReached(lake.value, seq)) {
       return err(new LakeSyncError("BACKPRESSURE", "The gateway's flush takes long: ask again"));
     }
     const pulling = new Pulling(requests, { cursor, maxDeltas });
@@ -66,7 +71,7 @@ export class Pulling {
 
   /** What was pulled up to now. */
   changes(): PulledChanges {
-    const deleted = new Map([...this.#deleted].map(([table, ids]) => [table, new Set(ids)]));
+    const deleted = new Map([...this.#deleted].map(([table, rows]) => [table, new Map(rows)]));
     return { deltas: [...this.#deltas], deleted };
   }
 
@@ -79,8 +84,8 @@ export class Pulling {
       if (!more) return ok(undefined);
       const page = await this.#requests.pull({ cursor: this.#cursor, tag: this.#tag, signal });
       if (!page.ok) return page;
-      const { deltas, cursor, schema, hasMore } = page.value;
-      for (const item of deltas) this.#take(item);
+      const { deltas, cursor, schema, hasMore, serverHlc } = page.value;
+      for (const item of deltas) this.#take(item, serverHlc);
       this.#cursor = cursor;
       if (schema !== undefined) {
         this.#tag = schema.tag;
@@ -90,14 +95,13 @@ export class Pulling {
     }
   }
 
-  #take(item: PageItem): void {
+  #take(item: PageItem, serverHlc: Hlc): void {
     if (isDelta(item)) return this.#add([item]);
     // A row that rules hide from now on stays as the lake has it. Own deltas are not asked for as such.
     if (item.op === "ENTER") return this.#add(deltasOf(item));
     if (item.op !== "DELETE") return;
-    const ids = this.#deleted.get(item.table);
-    if (ids === undefined) this.#deleted.set(item.table, new Set([item.rowId]));
-    else ids.add(item.rowId);
+    const rows = this.#deleted.get(item.table) ?? new Map<string, number>();
+    this.#deleted.set(item.table, rows.set(item.rowId, unpackHlc(serverHlc).wallMs));
   }
 
   #add(deltas: readonly Delta[]): void {

@@ -24,8 +24,11 @@ export interface PulledReading {
 export interface PulledChanges {
   /** The deltas, in the order of the log, with those columns that won. */
   readonly deltas: readonly Delta[];
-  /** By table, the rows that are deleted: a pull does not tell by whom and with which stamp. */
-  readonly deleted: ReadonlyMap<string, ReadonlySet<string>>;
+  /**
+   * By table, the rows that are deleted, and when by the gateway's clock a pull told so, in ms: it does
+   * not tell by whom and with which stamp.
+   */
+  readonly deleted: ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 /** Options of {@linkcode pullFromGateway}. */
@@ -69,12 +72,12 @@ const BEGIN_ANEW: ReadonlySet<string> = new Set(["CHECKPOINT_REQUIRED", "PAYLOAD
  *
  * Rows are as the gateway has them at the time of the query. What the rules hide from the token shows
  * as the lake has it. Of what the lake does not have yet, `_seq` and `_commit_ts` are NULL; a deletion has no
- * author either and counts from the row's last known change, and `asOf` leaves it out. Offline, queries
- * see what was pulled before.
+ * author either and counts from the row's last known change until the lake has it or what came after,
+ * and `asOf` leaves it out. Offline, queries see what was pulled before.
  *
  * @param options Which gateway, and as whom.
  * @returns The deltas. `FORBIDDEN` where the token is no admin's, `BACKPRESSURE` where the flush
- * does not come about in time.
+ * to the destination `lake` (to all, where none has that name) does not come about in time.
  * @throws {TypeError} Where the URL is none.
  *
  * @example Rows that are not flushed yet

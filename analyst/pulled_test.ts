@@ -6,6 +6,8 @@ import { NATIVE } from "./testdata/subject_native.ts";
 import { rowsOf, type TestLake } from "./testdata/subject.ts";
 import { TODOS, writeTodos } from "./testdata/todos.ts";
 
+/** The gateway's clock, in ms. */
+const NOW = 1_763_700_000_000;
 const ROWS = "SELECT id, title, done FROM todos ORDER BY id";
 
 function change(op: Delta["op"], rowId: string, hlc: number, title?: string): Delta {
@@ -17,8 +19,10 @@ function change(op: Delta["op"], rowId: string, hlc: number, title?: string): De
 class Gateway {
   readonly asked: string[] = [];
   readonly pages: PageItem[][] = [];
-  /** How far a flush comes. */
+  /** How far a flush comes in all destinations. */
   flushedSeq = 4;
+  /** How each of them is, where the gateway tells. */
+  destinations: { [name: string]: { flushedSeq: number } } | undefined;
   failure: { status: number; code: string } | undefined;
   online = true;
 
@@ -43,12 +47,14 @@ class Gateway {
       return Response.json({ error }, { status });
     }
     if (route === "flush") return Response.json({ flushedSeq: this.flushedSeq });
+    if (route === "stats") return Response.json({ destinations: this.destinations });
     const at = Number(query.get("cursor"));
     const deltas = this.pages[at] ?? [];
     const cursor = String(Math.min(at + 1, this.pages.length));
     const hasMore = Number(cursor) < this.pages.length;
     const schema = query.get("schema") === "1" ? {} : { schema: { tag: "1", tables: [TODOS] } };
-    return Response.json({ deltas, cursor, seq: 4, hasMore, serverHlc: "1", ...schema });
+    const serverHlc = packHlc({ wallMs: NOW, counter: 0 });
+    return Response.json({ deltas, cursor, seq: 4, hasMore, serverHlc, ...schema });
   }
 }
 
@@ -133,6 +139,64 @@ test("of a deletion that was pulled nobody tells who and when, and asOf leaves i
     assertEquals(await ask(ROWS, { asOf }), [{ id: "1", title: "Milk", done: true }]);
   }));
 
+test("once the lake has a pulled deletion, it is there once", () =>
+  withPulled(async ({ gateway, lake, ask }) => {
+    const history = "SELECT _op, _hlc, _seq FROM todos_history('1') WHERE _op = 'DELETE'";
+    const count = "SELECT count(*) AS n FROM todos_changes WHERE id = '1' AND _op = 'DELETE'";
+    await ask(ROWS);
+    gateway.pages.push([{ op: "DELETE", table: "todos", rowId: "1" }]);
+    assertEquals(await ask(history), [{ _op: "DELETE", _hlc: 196_609, _seq: null }]);
+    // Its device had not seen the row's last change.
+    const delta = change("DELETE", "1", 150_000);
+    await lake.write("todos", {
+      entries: [{ seq: 5, at: NOW - 1, delta }],
+      to: { epoch: "e", seq: 5 },
+    });
+    assertEquals(await ask(history), [{ _op: "DELETE", _hlc: 150_000, _seq: 5 }]);
+    assertEquals(await ask(count), [{ n: 1 }]);
+    assertEquals(await ask(ROWS), []);
+  }));
+
+test("offline a pulled deletion does not hide a row that the lake has again since", () =>
+  withPulled(async ({ gateway, lake, ask }) => {
+    await ask(ROWS);
+    gateway.pages.push([{ op: "DELETE", table: "todos", rowId: "1" }]);
+    assertEquals(await ask(ROWS), []);
+    gateway.online = false;
+    // The INSERT was made before the pull and accepted after it.
+    await lake.write("todos", {
+      entries: [
+        { seq: 5, at: NOW - 1, delta: change("DELETE", "1", 150_000) },
+        { seq: 6, at: NOW + 1, delta: change("INSERT", "1", 160_000, "Oat milk") },
+      ],
+      to: { epoch: "e", seq: 6 },
+    });
+    assertEquals(await ask(ROWS), [{ id: "1", title: "Oat milk", done: true }]);
+    const count = "SELECT count(*) AS n FROM todos_changes WHERE id = '1' AND _seq IS NULL";
+    assertEquals(await ask(count), [{ n: 0 }]);
+  }));
+
+test("a deletion that is pulled after the lake has the row again counts", () =>
+  withPulled(async ({ gateway, lake, ask }) => {
+    await ask(ROWS);
+    await lake.write("todos", {
+      entries: [
+        { seq: 5, at: NOW - 2, delta: change("DELETE", "1", 200_000) },
+        { seq: 6, at: NOW - 1, delta: change("INSERT", "1", 200_001, "Oat milk") },
+      ],
+      to: { epoch: "e", seq: 6 },
+    });
+    assertEquals(await ask(ROWS), [{ id: "1", title: "Oat milk", done: null }]);
+    gateway.pages.push([{ op: "DELETE", table: "todos", rowId: "1" }]);
+    assertEquals(await ask(ROWS), []);
+    const history = "SELECT _op, _hlc, _seq FROM todos_history('1')";
+    assertEquals((await ask(history) as unknown[]).at(-1), {
+      _op: "DELETE",
+      _hlc: 200_002,
+      _seq: null,
+    });
+  }));
+
 test("what the gateway flushes later is there once", () =>
   withPulled(async ({ gateway, lake, ask }) => {
     await ask(ROWS);
@@ -172,6 +236,15 @@ test("a token that is no admin's and a flush that takes long fail a query, with 
     gateway.flushedSeq = 3;
     assertEquals(await ask(ROWS), "BACKPRESSURE");
     gateway.flushedSeq = 4;
+    assertEquals((await ask(ROWS) as unknown[]).length, 1);
+  }));
+
+test("another destination that is down does not hold up what the lake has, a lake behind does", () =>
+  withPulled(async ({ gateway, ask }) => {
+    gateway.flushedSeq = 3;
+    gateway.destinations = { lake: { flushedSeq: 3 }, pg: { flushedSeq: 4 } };
+    assertEquals(await ask(ROWS), "BACKPRESSURE");
+    gateway.destinations = { lake: { flushedSeq: 4 }, pg: { flushedSeq: 3 } };
     assertEquals((await ask(ROWS) as unknown[]).length, 1);
   }));
 
