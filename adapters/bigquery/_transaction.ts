@@ -45,6 +45,7 @@ export class Transaction implements SqlWork {
   readonly #guards: Write[] = [];
   readonly #stages: Stage[] = [];
   #writes: Write[] = [];
+  #madeOwn = false;
 
   constructor(options: TransactionOptions) {
     this.#options = options;
@@ -68,7 +69,8 @@ export class Transaction implements SqlWork {
       await this.commit();
       // All of them at once, and the head with its rows.
       if (/^CREATE TABLE `lakesync_/.test(text)) {
-        await makeOwnTables(jobs, { signal });
+        if (!this.#madeOwn) await makeOwnTables(jobs, { signal });
+        this.#madeOwn = true;
         return [];
       }
       await jobs.execute(new QueryBuilder().add(tableText(text), parameters).build(), { signal });

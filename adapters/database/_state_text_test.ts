@@ -52,3 +52,11 @@ test("a state of format 1 is read, which names every stamp", () => {
     columns: new Map<string, Register>([["title", ["x", "7", "a"]], ["n", [1, "8", "b"]]]),
   });
 });
+
+test("a stamp that is null is the life's: versions that know format 1 alone write it so", () => {
+  const text = '["r",[true,"7","a"],[["title","x",null,null],["n",1,"8","b"]]]';
+  assertEquals(parseStateText(text, "t").state, {
+    life: { alive: true, hlc: "7", clientId: "a" },
+    columns: new Map<string, Register>([["title", ["x", "7", "a"]], ["n", [1, "8", "b"]]]),
+  });
+});

@@ -37,11 +37,11 @@ const PLACED = "pos, seq, lakesync_deltas.at, delta";
 export function sqlPruning(server: SqlServer): Prunable {
   const { dialect } = server;
   const lock = sql`SELECT value FROM lakesync_head WHERE name = ${"pos"} FOR UPDATE`;
-  // By the tables too, as the index has these first.
+  // By the tables too, as the index has these first; where none is known, by the places alone.
   const at = async (work: SqlWork, places: readonly number[]): Promise<SqlStatement> => {
-    const named = inTables(server, await deltaTables(work));
+    const tables = await deltaTables(work);
     const placed = dialect.within("pos", { type: "integer", values: places });
-    return sql`${named} AND ${placed}`;
+    return tables.length === 0 ? placed : sql`${inTables(server, tables)} AND ${placed}`;
   };
   return {
     newestPlace: () =>

@@ -63,6 +63,8 @@ export interface MysqlServerOptions {
   readonly loadData?: boolean;
 }
 
+/** The most bytes of a packet of a load: less than any `max_allowed_packet` that is in use. */
+const PACKET = 256 * 1024;
 /** The code of the warning of a row that is there. */
 const DUPLICATE_KEY = "1062";
 
@@ -230,7 +232,7 @@ class MysqlSqlServer implements SqlServer {
       values: parameters,
       timeout: this.#options.statementMs ?? 60_000,
       rowsAsArray: true,
-      ...(lines !== undefined && { infileStreamFactory: () => Readable.from(lines) }),
+      ...(lines !== undefined && { infileStreamFactory: () => Readable.from(packetsOf(lines)) }),
     });
     if (!("warningStatus" in answer)) return answer;
     const { warningStatus, affectedRows } = answer;
@@ -249,6 +251,13 @@ class MysqlSqlServer implements SqlServer {
     return new LakeSyncError("ABORTED", `Stopped what ${this.place} was asked: it is rolled back`, {
       cause: signal?.reason,
     });
+  }
+}
+
+/** A row may be longer than what the server takes at once: it is given to it in parts. */
+function* packetsOf(lines: readonly Uint8Array[]): Generator<Uint8Array> {
+  for (const some of lines) {
+    for (let i = 0; i < some.length; i += PACKET) yield some.subarray(i, i + PACKET);
   }
 }
 

@@ -1,10 +1,11 @@
-import { sqlAdapter } from "@lakesync/adapter-database";
+import { sqlAdapter, sqlPruning } from "@lakesync/adapter-database";
 import { mysqlServer } from "@lakesync/adapter-mysql";
 import { type Result, type SqlServer, unwrapOrThrow } from "@lakesync/core";
 import { assert, assertEquals } from "@std/assert";
 import { testDatabaseAdapter } from "../database_adapter.ts";
 import { findMariadb, startMariadb } from "../mariadb_server.ts";
 import { test } from "../test.ts";
+import { insert, todo, TODOS } from "./fixture.ts";
 import { sqlSubject } from "./sql_subject.ts";
 import type { WatchedServer } from "../watched_server.ts";
 
@@ -79,5 +80,44 @@ test(
     assertEquals(slow.ok || slow.error.code, "TIMEOUT");
     assertEquals(unwrapOrThrow(await run("SELECT 1")), [["1"]]);
     await made.close();
+  },
+);
+
+test({ name: "MariaDB takes a row that is longer than its packets", skip }, async () => {
+  const connect = await create(true);
+  const admin = unwrapOrThrow(await mysqlServer({ url: server!.url }));
+  const run = (text: string) => admin.transaction((work) => work.run({ text, parameters: [] }));
+  const [[most]] = unwrapOrThrow(await run("SELECT @@global.max_allowed_packet")) as [[string]];
+  try {
+    unwrapOrThrow(await run("SET GLOBAL max_allowed_packet = 1048576"));
+    const adapter = sqlAdapter({ server: unwrapOrThrow(await connect()), name: "maria" });
+    const title = "é\t".repeat(1_000_000);
+    await insert(adapter, [todo("long", 1, { title }), todo("short", 2)]);
+    unwrapOrThrow(await adapter.materialise(TODOS));
+    const { rows } = unwrapOrThrow(await adapter.getLatestState("todos"));
+    assertEquals(rows.map(({ rowId }) => rowId), ["long", "short"]);
+    assert(rows[0]!.state.columns.get("title")?.[0] === title);
+    await adapter.close();
+  } finally {
+    unwrapOrThrow(await run(`SET GLOBAL max_allowed_packet = ${most}`));
+    await admin.close();
+  }
+});
+
+test(
+  { name: "MariaDB finds and removes deltas by place where no table is known", skip },
+  async () => {
+    const connect = await create(true);
+    const hot = unwrapOrThrow(await connect());
+    const adapter = sqlAdapter({ server: hot, name: "maria" });
+    await insert(adapter, [todo("r1", 1), todo("r2", 2)]);
+    const text = "DELETE FROM lakesync_tables";
+    unwrapOrThrow(await hot.transaction((work) => work.run({ text, parameters: [] })));
+    const pruning = sqlPruning(hot);
+    const found = unwrapOrThrow(await pruning.deltasAt([1, 2]));
+    assertEquals(found.map(({ entry }) => entry.delta.rowId), ["r1", "r2"]);
+    unwrapOrThrow(await pruning.removeDeltas([1]));
+    assertEquals(unwrapOrThrow(await pruning.deltasAt([1, 2])).map(({ place }) => place), [2]);
+    await adapter.close();
   },
 );

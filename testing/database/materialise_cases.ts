@@ -104,6 +104,32 @@ export function registerMaterialiseCases(check: Check): void {
     assertEquals(await todos(database), whole);
   });
 
+  check("begins anew where somebody dropped its head and what else it knew", async (database) => {
+    for (const name of ["lakesync_deltas", "lakesync_rows"]) {
+      const before = await database.open();
+      await insert(before, [todo("r1", 1)]);
+      await database.execute('DROP TABLE "lakesync_head"');
+      await database.execute(`DROP TABLE "${name}"`);
+      const adapter = await database.open();
+      assertEquals(unwrapOrThrow(await adapter.watermarks(["todos"])).size, 0, name);
+      await insert(adapter, [todo("r1", 1), todo("r2", 2)]);
+      unwrapOrThrow(await adapter.materialise(TODOS));
+      assertEquals((await todos(database)).size, 2, name);
+    }
+  });
+
+  check("shows new rows where deltas are gone and somebody dropped the head", async (database) => {
+    const before = await database.open();
+    await insert(before, [todo("r1", 1), todo("r2", 2)]);
+    unwrapOrThrow(await before.materialise(TODOS));
+    await database.execute('DELETE FROM "lakesync_deltas" WHERE TRUE');
+    await database.execute('DROP TABLE "lakesync_head"');
+    const adapter = await database.open();
+    await insert(adapter, [todo("r3", 3)]);
+    unwrapOrThrow(await adapter.materialise(TODOS));
+    assertEquals([...(await todos(database)).keys()].sort(), ["r1", "r2", "r3"]);
+  });
+
   check(
     "names table and column where what is there does not fit, and goes on when it does",
     async (database) => {
