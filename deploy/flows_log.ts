@@ -2,6 +2,7 @@ import { type LakeSyncError, ok, type Result, type TableSchema } from "@lakesync
 import type { Gateway } from "@lakesync/gateway";
 import type { LoadedFlow, LoadedFlows } from "./config_flows.ts";
 import type { FlowRun, ReadFlowOptions } from "./flows.ts";
+import type { Routes } from "./flows_routes.ts";
 import { flowSource } from "./flows_source.ts";
 
 /** How long a flow waits for destinations behind its first, before it counts as read. */
@@ -28,6 +29,11 @@ export function flowsInto(
 /** The id of a flow's own log: an identifier, as databases want names of schemas. */
 export function flowLog({ from }: LoadedFlow): string {
   return `flow_${from.replace(".", "__")}`;
+}
+
+/** Where a flow's own log is flushed to: with all that it has. */
+export function directRoutes({ direct }: LoadedFlow): Routes {
+  return new Map(direct.map((name) => [name, undefined]));
 }
 
 /**

@@ -34,13 +34,14 @@ import type { LoadedFlows } from "./config_flows.ts";
 import type { Destinations, OpenDestination } from "./databases.ts";
 import { runFlows, unread } from "./flows.ts";
 import { type CopyPlaces, isCopied, openCopied } from "./flows_copy.ts";
-import { flowLog, flowsInto, openDirect } from "./flows_log.ts";
+import { directRoutes, flowLog, flowsInto, openDirect } from "./flows_log.ts";
 import { openRoutes, type Routes } from "./flows_routes.ts";
 import { FlowsStatusFile } from "./flows_status.ts";
 import { flushLast, flushRegularly, type FlushThresholds } from "./flushing.ts";
 import { gatewayPaths } from "./gateway_paths.ts";
 import { openLakes } from "./lake.ts";
 import type { LakeChoice } from "./lake_choice.ts";
+import { checkPlaces, type LakePlace } from "./lake_places.ts";
 import { type Pages, withPages } from "./pages.ts";
 import { declaredOf } from "./plan.ts";
 import { writeDeclared } from "./plan_file.ts";
@@ -206,12 +207,21 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
       ),
     );
   }
-  const lakes = await openLakes({
+  const place: LakePlace = {
     choice: options.lake ?? {},
     directory: (id) => gatewayPaths(data, id).lake,
     env: process.env,
-    patient: true,
+  };
+  const ownPlaces = checkPlaces({
+    lake: place,
+    destinations: options.destinations ?? {},
+    logs: new Map([
+      ...logs.map((id) => [id, flows?.routes] as const),
+      ...direct.map((flow) => [flowLog(flow), directRoutes(flow)] as const),
+    ]),
   });
+  if (!ownPlaces.ok) return ownPlaces;
+  const lakes = await openLakes({ ...place, patient: true });
   if (!lakes.ok) return lakes;
   if (lakes.value.unprobed !== undefined) {
     const { code, message } = lakes.value.unprobed;
@@ -292,7 +302,7 @@ export async function openGateways(options: GatewaysOptions): Promise<Result<Ope
   const runs = flowsInto(gateways, { flows, sharded: shards.length > 0 });
   const served = [...gateways];
   for (const flow of direct) {
-    const routes: Routes = new Map(flow.direct.map((name) => [name, undefined]));
+    const routes = directRoutes(flow);
     const opened = isCopied(flow)
       ? await openCopied(flow, async (id) => {
         const opened = await openPlaces(id, routes);

@@ -5,6 +5,7 @@ import { parsePlace } from "./config_lake.ts";
 import type { DestinationContext, DestinationFactory } from "./databases.ts";
 import { type Env, type Lakes, openLakes } from "./lake.ts";
 import type { CatalogueChoice, LakeChoice } from "./lake_choice.ts";
+import { keepPlace, type LakePlace } from "./lake_places.ts";
 
 /** Options of {@linkcode iceberg}: a directory, a bucket or a catalogue, and how that is reached. */
 export type IcebergOptions =
@@ -60,17 +61,18 @@ export type IcebergOptions =
  * ```
  */
 export function iceberg(options: IcebergOptions): DestinationFactory {
-  const open = icebergPlace(options);
-  return async (context) => {
+  const { place, open } = icebergPlace(options);
+  return keepPlace(async (context) => {
     const lakes = await open(context);
     return lakes.ok ? ok(lakes.value.destination(context.gateway, context.name)) : lakes;
-  };
+  }, { ...place, cold: false });
 }
 
-/** Opens the place of {@linkcode iceberg}'s tables for a destination; throws as that does. */
-export function icebergPlace(
-  options: IcebergOptions,
-): (context: Omit<DestinationContext, "store">) => Promise<Result<Lakes>> {
+/** The place of {@linkcode iceberg}'s tables, to be opened for a destination; throws as that does. */
+export function icebergPlace(options: IcebergOptions): {
+  readonly place: LakePlace;
+  readonly open: (context: Omit<DestinationContext, "store">) => Promise<Result<Lakes>>;
+} {
   const { directory, env = process.env, ...choice } = options as
     & LakeChoice
     & { directory?: string; env?: Env };
@@ -83,18 +85,16 @@ export function icebergPlace(
       }: give one of directory, url and catalogue`,
     );
   }
-  return async ({ name, gateway, logger }) => {
+  const place: LakePlace = { choice, directory: (id) => join(directory ?? "", id), env };
+  const open = async (
+    { name, gateway, logger }: Omit<DestinationContext, "store">,
+  ): Promise<Result<Lakes>> => {
     const path = `destinations.${name}`;
     const faulty = ({ code, message }: LakeSyncError) =>
       err(new LakeSyncError(code, `${path}: ${message}`));
     const parsed = parsePlace(choice, path);
     if (!parsed.ok) return parsed;
-    const lakes = await openLakes({
-      choice,
-      directory: (id) => join(directory ?? "", id),
-      env,
-      patient: true,
-    });
+    const lakes = await openLakes({ ...place, patient: true });
     if (!lakes.ok) return faulty(lakes.error);
     const { unprobed } = lakes.value;
     if (unprobed !== undefined) {
@@ -103,4 +103,5 @@ export function icebergPlace(
     }
     return lakes;
   };
+  return { place, open };
 }

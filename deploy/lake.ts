@@ -233,7 +233,8 @@ function authOf(
   });
 }
 
-function s3Settings(
+/** What is said of S3 by a configuration, else by the environment. */
+export function s3Settings(
   choice: LakeChoice,
   env: Env,
 ): { endpoint?: string; region?: string; pathStyle?: boolean } {
@@ -247,7 +248,8 @@ function s3Settings(
   };
 }
 
-function parseS3(url: string): { bucket: string; prefix: string } | undefined {
+/** Reads `s3://BUCKET/PREFIX`; undefined where it is none. */
+export function parseS3(url: string): { bucket: string; prefix: string } | undefined {
   const match = /^s3[an]?:\/\/([^/]+)(?:\/(.*?))?\/*$/.exec(url);
   return match === null ? undefined : { bucket: match[1]!, prefix: match[2] ?? "" };
 }

@@ -21,6 +21,7 @@ import {
 import type { DestinationContext, DestinationFactory } from "./databases.ts";
 import { type IcebergOptions, icebergPlace } from "./iceberg_destination.ts";
 import { lakeDatabase } from "./lake_database.ts";
+import { keepPlace, type LakePlace } from "./lake_places.ts";
 
 /** Options of {@linkcode lifecycle}. */
 export interface LifecycleChoice {
@@ -28,7 +29,8 @@ export interface LifecycleChoice {
   readonly hot: (context: DestinationContext) => Promise<Result<SqlServer>>;
   /**
    * Where rows go that were not changed for long: what opens a database, or a place for Iceberg tables
-   * (as {@linkcode iceberg} takes it), from which nothing is read until somebody asks.
+   * (as {@linkcode iceberg} takes it), from which nothing is read until somebody asks. Nobody else may
+   * write there: no lake, no destination, no other server.
    */
   readonly cold:
     | ((context: DestinationContext) => Promise<Result<SqlServer>>)
@@ -102,8 +104,8 @@ export function lifecycle(options: LifecycleChoice): DestinationFactory {
   if (materialise && typeof options.cold !== "function") {
     throw new TypeError("Cannot materialise beside a lake: each change would be looked up there");
   }
-  const openCold = coldPlace(options.cold);
-  return async (context) => {
+  const { place, open: openCold } = coldPlace(options.cold);
+  const factory: DestinationFactory = async (context) => {
     const { name, store, logger } = context;
     const hot = await open("hot", options.hot, context);
     if (!hot.ok) return hot;
@@ -185,25 +187,34 @@ export function lifecycle(options: LifecycleChoice): DestinationFactory {
       },
     });
   };
+  return place === undefined ? factory : keepPlace(factory, { ...place, cold: true });
 }
 
 type OpenDatabase = (context: DestinationContext) => Promise<Result<DatabaseAdapter>>;
 
-/** Opens a place where rows go that were not changed for long. */
-function coldPlace(cold: LifecycleChoice["cold"]): OpenDatabase {
+/** A place where rows go that were not changed for long: how it is opened, and of a lake where it is. */
+function coldPlace(cold: LifecycleChoice["cold"]): {
+  readonly open: OpenDatabase;
+  readonly place?: LakePlace;
+} {
   if (typeof cold === "function") {
-    return async (context) => {
-      const server = await open("cold", cold, context);
-      return server.ok ? ok(sqlAdapter({ server: server.value, name: context.name })) : server;
+    return {
+      open: async (context) => {
+        const server = await open("cold", cold, context);
+        return server.ok ? ok(sqlAdapter({ server: server.value, name: context.name })) : server;
+      },
     };
   }
-  const place = icebergPlace(cold);
-  return async (context) => {
-    const { gateway, name } = context;
-    const lakes = await place(context);
-    if (!lakes.ok) return lakes;
-    const destination = lakes.value.destination(gateway, name);
-    return ok(lakeDatabase({ catalogue: lakes.value.catalogue(gateway)!, destination }));
+  const lake = icebergPlace(cold);
+  return {
+    place: lake.place,
+    open: async (context) => {
+      const { gateway, name } = context;
+      const lakes = await lake.open(context);
+      if (!lakes.ok) return lakes;
+      const destination = lakes.value.destination(gateway, name);
+      return ok(lakeDatabase({ catalogue: lakes.value.catalogue(gateway)!, destination }));
+    },
   };
 }
 
