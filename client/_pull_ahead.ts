@@ -1,39 +1,32 @@
-import type { Clock, PullAnswer, PullRequest, SyncTransport } from "@lakesync/core";
-import { Coming } from "./_server_time.ts";
-
-/** What pages are asked of, and by whose time they come. */
-export interface PullAheadContext {
-  readonly transport: SyncTransport;
-  readonly clock: Clock;
-}
+import type { PullAnswer, PullRequest, Result, SyncTransport } from "@lakesync/core";
 
 /** A page that is on its way, by what it was asked with. */
-interface PageAhead {
+interface Coming {
   readonly request: string;
-  readonly page: Coming<PullAnswer>;
+  readonly page: Promise<Result<PullAnswer>>;
   readonly controller: AbortController;
 }
 
 /** Pulls page after page, the next one while the last is applied. */
 export class PullAhead {
-  readonly #context: PullAheadContext;
+  readonly #transport: SyncTransport;
   readonly #signal: AbortSignal;
-  #coming: PageAhead | undefined;
+  #coming: Coming | undefined;
 
-  constructor(context: PullAheadContext, signal: AbortSignal) {
-    this.#context = context;
+  constructor(transport: SyncTransport, signal: AbortSignal) {
+    this.#transport = transport;
     this.#signal = signal;
   }
 
   /** The page that is asked for; where it was asked for ahead, that one. */
-  pull(request: PullRequest): Coming<PullAnswer> {
+  pull(request: PullRequest): Promise<Result<PullAnswer>> {
     const coming = this.#coming;
     if (coming?.request === JSON.stringify(request)) {
       this.#coming = undefined;
       return coming.page;
     }
     this.stop();
-    return this.#ask(request, this.#signal);
+    return this.#transport.pull(request, { signal: this.#signal });
   }
 
   /** Asks for a page that will be wanted where the one before is applied. */
@@ -41,15 +34,10 @@ export class PullAhead {
     this.stop();
     const controller = new AbortController();
     const signal = AbortSignal.any([this.#signal, controller.signal]);
-    const page = this.#ask(request, signal);
+    const page = this.#transport.pull(request, { signal });
     // Who has been told to stop looks at no failure.
-    page.answer.catch(() => {});
+    page.catch(() => {});
     this.#coming = { request: JSON.stringify(request), page, controller };
-  }
-
-  #ask(request: PullRequest, signal: AbortSignal): Coming<PullAnswer> {
-    const { transport, clock } = this.#context;
-    return new Coming(transport.pull(request, { signal }), clock);
   }
 
   /** Gives up what was asked for ahead. */

@@ -25,7 +25,6 @@ import {
 } from "./_outbox.ts";
 import { MAX_FLYING_DELTAS, MAX_PUSH_BYTES, PUSH_DELTAS, type PushSize } from "./_push_limits.ts";
 import { applyPushAnswer, type PushOutcome } from "./_push_answer.ts";
-import { Coming } from "./_server_time.ts";
 import { readState } from "./_state.ts";
 import { pruneOwn } from "./_settle.ts";
 import type { SyncContext } from "./_sync_context.ts";
@@ -36,7 +35,7 @@ const MAX_FRUITLESS = 4;
 /** A push that is under way. */
 interface Flight {
   readonly push: FlyingPush;
-  readonly coming: Coming<PushAnswer>;
+  readonly answer: Promise<Result<PushAnswer>>;
 }
 
 /** What became of a push, and whether the outbox is empty now. */
@@ -136,15 +135,15 @@ export class PushRun {
       sent += flight.push.deltas.length;
       this.#open = live;
       await this.#prepare(flight.push);
-      const answer = await flight.coming.answer;
-      const { receivedAt } = flight.coming;
+      const answer = await flight.answer;
+      const receivedAt = this.#context.clock.now();
       // After one that is not clean, what follows is made anew.
       const isClean = answer.ok && answer.value.rejected.length === 0 && !this.#signal.aborted;
       const next = isClean && this.#ready.length > 0 ? this.#departReady(flight.push) : undefined;
       this.#open &&= isClean;
       const landed = await this.#land(flight.push, answer, receivedAt);
       if (!landed.ok) {
-        await next?.coming.answer;
+        await next?.answer;
         return landed;
       }
       const { done, isEmpty } = landed.value;
@@ -208,10 +207,10 @@ export class PushRun {
   }
 
   #depart(push: FlyingPush): Flight {
-    const { transport, clientId, schemaVersion, clock } = this.#context;
+    const { transport, clientId, schemaVersion } = this.#context;
     const deltas = push.deltas.map(({ delta }) => delta);
     const answer = transport.push({ clientId, deltas, schemaVersion }, { signal: this.#signal });
-    return { push, coming: new Coming(answer, clock) };
+    return { push, answer };
   }
 
   /** Sends what is ready. The base is at least where it was when the push before was sent. */

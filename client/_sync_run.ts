@@ -85,7 +85,7 @@ export class SyncRun {
   }
 
   async #pullAll(): Promise<Result<void>> {
-    const pages = new PullAhead(this.#context, this.#signal);
+    const pages = new PullAhead(this.#context.transport, this.#signal);
     try {
       return await this.#pullPages(pages);
     } finally {
@@ -94,7 +94,7 @@ export class SyncRun {
   }
 
   async #pullPages(pages: PullAhead): Promise<Result<void>> {
-    const { database, clientId, tables } = this.#context;
+    const { database, clientId, tables, clock } = this.#context;
     for (let fruitless = 0; fruitless < MAX_FRUITLESS;) {
       const state = await database.transaction(readState);
       if (!state.ok) return state;
@@ -116,9 +116,8 @@ export class SyncRun {
         tell: "head",
         ...knownSchema(state.value),
       };
-      const coming = pages.pull(request);
-      const page = await coming.answer;
-      const { receivedAt } = coming;
+      const page = await pages.pull(request);
+      const receivedAt = clock.now();
       if (!page.ok || due === 1) {
         if (!page.ok && page.error.code !== "CHECKPOINT_REQUIRED") return page;
         const reset = !page.ok && RESET_REASONS.has(page.error.details?.reason);

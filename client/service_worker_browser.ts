@@ -16,12 +16,11 @@ export interface AppShellOptions {
    */
   files: readonly string[];
   /**
-   * Which of the files opens for every address in the service worker's scope; `false` where other
-   * pages are in it, as the gateway's at `/v1/`: then each file opens for its own address alone.
+   * Which of the files opens for every address in the service worker's scope.
    *
    * @default {"./"}
    */
-  page?: string | false;
+  page?: string;
 }
 
 const CACHE = "lakesync-shell ";
@@ -88,9 +87,7 @@ export function serveAppShell(options: AppShellOptions): void {
     if (request.method !== "GET") return;
     const url = request.url.replace(/[?#].*/, "");
     if (files().has(url)) event.respondWith(answer(request, url));
-    else if (page !== false && request.mode === "navigate") {
-      event.respondWith(answer(request, address(page)));
-    }
+    else if (request.mode === "navigate") event.respondWith(answer(request, address(page)));
   });
 }
 

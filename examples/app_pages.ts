@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { AppShellOptions } from "@lakesync/client/service-worker";
 import type { Pages } from "@lakesync/deploy";
 
 /** A file of an app: its type, and how it is made. */
@@ -77,23 +76,14 @@ export function appPages(options: AppPagesOptions): Pages {
     const hash = createHash("sha256");
     for (const name of shell.keys()) hash.update((await file(name)!).etag);
     const version = hash.digest("hex").slice(0, 16);
-    const list: AppShellOptions = {
-      version,
-      files: [...shell.keys()].map((name) => `./${name}`),
-      // The gateway and other examples are in the scope of an app that has the whole server.
-      ...(path === "" && { page: false }),
-    };
+    const list = { version, files: [...shell.keys()].map((name) => `./${name}`) };
     const code = await bundled("examples/page/service_worker_browser.ts");
     return `globalThis.appShell = ${JSON.stringify(list)};\n${code}`;
   }];
 
   return async (request) => {
-    const { pathname, search } = new URL(request.url);
-    // Only with the slash is the page in its service worker's scope.
-    if (pathname === path) {
-      return new Response(null, { status: 308, headers: { Location: `${path}/${search}` } });
-    }
-    if (!pathname.startsWith(`${path}/`)) return undefined;
+    const { pathname } = new URL(request.url);
+    if (pathname !== path && !pathname.startsWith(`${path}/`)) return undefined;
     const name = pathname.slice(path.length + 1);
     const answer = other?.(name, request);
     if (answer !== undefined) return await answer;
@@ -109,6 +99,8 @@ export function appPages(options: AppPagesOptions): Pages {
       ...HEADERS,
       "Content-Type": found.type,
       ETag: found.etag,
+      // Its scope has the app's path without the slash, too.
+      ...(name === "service-worker.js" && { "Service-Worker-Allowed": path || "/" }),
     };
     if (request.headers.get("if-none-match") === found.etag) {
       return new Response(null, { status: 304, headers });

@@ -1,13 +1,7 @@
 /** The React example in real browsers, with its gateway. */
-import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { unwrapOrThrow } from "@lakesync/core";
-import { startServer } from "@lakesync/deploy";
 import { assertEquals } from "@std/assert";
 import { findChromium, spawnScript, startChromium, test, withTempDir } from "@lakesync/testing";
-import { todoPages } from "../todo/pages.ts";
-import { sightingPages } from "./pages.ts";
-import { tables } from "./tables.ts";
 
 const { program, skip } = await findChromium();
 
@@ -152,55 +146,5 @@ test({
       await second.kill("SIGTERM");
     } finally {
       await browser.close();
-    }
-  }));
-
-test({
-  name: "the app's service worker leaves the gateway's pages and the to-do app's to the network",
-  timeoutMs: 180_000,
-  skip,
-}, () =>
-  withTempDir(async (directory) => {
-    const [todos, sightings] = [todoPages(), sightingPages()];
-    const server = unwrapOrThrow(
-      await startServer({
-        data: join(directory, "data"),
-        tables: tables.map(({ schema }) => schema),
-        pages: async (request) => await todos(request) ?? await sightings(request),
-      }),
-    );
-    const browser = await startChromium(program!);
-    try {
-      const page = await browser.newPage();
-      page.setDefaultTimeout(60_000);
-      /** Waits for the service worker of exactly this scope: another's may serve the page until then. */
-      const served = (scope: string) =>
-        page.evaluate(async (scope) => {
-          const found = () => navigator.serviceWorker.getRegistration();
-          for (let own = await found(); own?.scope !== scope || !own.active; own = await found()) {
-            await new Promise((resolve) => setTimeout(resolve, 20));
-          }
-        }, `${server.url}${scope}`);
-      const fromWorker = async (address: string) =>
-        (await page.goto(`${server.url}${address}`))!.fromServiceWorker();
-      await page.goto(`${server.url}/`);
-      await served("/");
-      assertEquals(await fromWorker("/?device=2"), true);
-      assertEquals(await page.title(), "Sightings");
-
-      assertEquals(await fromWorker("/v1/admin/default/schema"), false);
-      assertEquals(JSON.parse(await page.locator("body").innerText()).tables[0].table, "sightings");
-      assertEquals(await fromWorker("/examples/todo"), false);
-      assertEquals(await page.title(), "To-dos");
-      assertEquals(new URL(page.url()).pathname, "/examples/todo/");
-      await served("/examples/todo/");
-      assertEquals(await fromWorker("/examples/todo/"), true);
-      assertEquals(await page.title(), "To-dos");
-      assertEquals(await fromWorker("/examples/todos"), false, "what only begins like the app");
-      assertEquals(await fromWorker("/"), true);
-      assertEquals(await page.title(), "Sightings");
-    } finally {
-      await browser.close();
-      await server.stop();
     }
   }));

@@ -11,6 +11,9 @@ import { showStatus } from "./status_browser.ts";
 import { toast } from "./toast_browser.ts";
 import { showTodos } from "./todos_browser.ts";
 
+// With the slash the page's address is also that of links within it.
+if (!location.pathname.endsWith("/")) history.replaceState(null, "", `./${location.hash}`);
+
 const setup = JSON.parse(byId("setup").textContent) as Setup;
 
 async function start(session: Session): Promise<void> {
@@ -36,6 +39,7 @@ function signIn(person: Person): void {
 }
 
 void registerAppShell("service-worker.js", {
+  scope: location.pathname.replace(/\/$/, ""),
   onUpdate: (run) =>
     toast("There is a new version of this app.", { label: "Load it", run }, { stays: true }),
 });
